@@ -1,0 +1,119 @@
+//! What the gateway can be told, by flags or by environment variables.
+
+use std::time::Duration;
+
+use axum::http::Uri;
+use clap::{Args, Parser};
+
+use crate::breaker;
+
+/// The gateway: one address for the five services.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "gateway", version)]
+pub struct Config {
+    /// The address to listen on.
+    #[arg(long, env, default_value = "127.0.0.1")]
+    pub host: String,
+    /// The port to listen on; 0 picks a free one.
+    #[arg(long, env, default_value_t = 8088)]
+    pub port: u16,
+    /// Where the services are.
+    #[command(flatten)]
+    pub upstreams: Upstreams,
+    /// How many requests may wait for an answer at once; more are told to come back (503).
+    #[arg(long, env, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_in_flight: u32,
+    /// How long a service may take to begin its answer; the body may take as long as it wants.
+    #[arg(long, env, default_value = "10s", value_parser = duration)]
+    pub request_timeout: Duration,
+    /// How long a connection to a service may take.
+    #[arg(long, env, default_value = "1s", value_parser = duration)]
+    pub connect_timeout: Duration,
+    /// Believe the X-Forwarded-* headers of whoever connects. Only behind an ingress that sets them itself: by
+    /// default the gateway is the edge, and overwrites what a client claims there.
+    #[arg(long, env)]
+    pub trust_forwarded: bool,
+    /// The circuit breakers.
+    #[command(flatten)]
+    pub breaker: breaker::Settings,
+}
+
+/// The base URLs of the services: `http://host:port`, nothing after it.
+#[derive(Debug, Clone, Args)]
+pub struct Upstreams {
+    /// Where the post service is.
+    #[arg(long = "post-url", env = "POST_URL", default_value = "http://localhost:8082", value_parser = base_url)]
+    pub post: Uri,
+    /// Where the offer service is.
+    #[arg(long = "offer-url", env = "OFFER_URL", default_value = "http://localhost:8083", value_parser = base_url)]
+    pub offer: Uri,
+    /// Where the deal service is.
+    #[arg(long = "deal-url", env = "DEAL_URL", default_value = "http://localhost:8084", value_parser = base_url)]
+    pub deal: Uri,
+    /// Where the mypage service is.
+    #[arg(long = "mypage-url", env = "MYPAGE_URL", default_value = "http://localhost:8085", value_parser = base_url)]
+    pub mypage: Uri,
+    /// Where the notification service is.
+    #[arg(
+        long = "notification-url",
+        env = "NOTIFICATION_URL",
+        default_value = "http://localhost:8086",
+        value_parser = base_url
+    )]
+    pub notification: Uri,
+}
+
+impl Config {
+    /// For a gateway inside of another process: no flags, the environment and the defaults.
+    pub fn from_env(upstreams: Upstreams) -> Self {
+        Self { upstreams, ..Self::parse_from(["gateway"]) }
+    }
+}
+
+/// A base URL as [`Upstreams`] wants it.
+pub fn base_url(text: &str) -> Result<Uri, String> {
+    let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
+    let plain = uri.scheme_str() == Some("http") && uri.authority().is_some();
+    // A path would decide where a request goes; here its own path does, and nothing else.
+    if plain && uri.path() == "/" && uri.query().is_none() {
+        Ok(uri)
+    } else {
+        Err("expected http://host:port, nothing after it".to_owned())
+    }
+}
+
+/// A time like `250ms` or `10s`, above zero.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let milliseconds = match text.strip_suffix("ms") {
+        Some(number) => number.parse().ok(),
+        None => text.strip_suffix('s').and_then(|number| number.parse::<u64>().ok()?.checked_mul(1000)),
+    };
+    match milliseconds {
+        Some(milliseconds @ 1..=86_400_000) => Ok(Duration::from_millis(milliseconds)),
+        _ => Err("expected a time like 250ms or 10s".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_is_scheme_host_and_port() {
+        for good in ["http://localhost:8082", "http://post/", "http://[::1]:80"] {
+            assert!(base_url(good).is_ok(), "{good}");
+        }
+        for bad in ["localhost:8082", "/posts", "https://post", "http://post/api", "http://post/?q", ""] {
+            assert!(base_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_has_a_unit() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
+        for bad in ["10", "0s", "-1s", "s", "1m", "99999999999999999999s", "18446744073709551615s"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The gateway: one address for the five services. This file is its whole tower stack; `routes` says what goes where,
+//! `proxy` how, and `breaker` when not.
+
+pub mod breaker;
+pub mod config;
+pub mod proxy;
+pub mod routes;
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{
+    BoxError, Json, Router,
+    error_handling::HandleErrorLayer,
+    extract::{Request, State},
+    http::{HeaderName, Method, StatusCode, header},
+    middleware::{from_fn, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, any, get},
+};
+use chassis::{
+    metrics::{self, Metrics},
+    problem::{self, Problem},
+    request_id::{self, X_REQUEST_ID},
+    server,
+};
+use serde_json::{Map, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower::{
+    ServiceBuilder,
+    limit::GlobalConcurrencyLimitLayer,
+    load_shed::{LoadShedLayer, error::Overloaded},
+    timeout::TimeoutLayer,
+};
+use tower_http::cors::{Any, CorsLayer};
+
+pub use config::{Config, Upstreams};
+
+use breaker::{Breaker, BreakerMetrics};
+use proxy::Proxy;
+use routes::ROUTES;
+
+/// The gateway's router.
+pub fn router(config: &Config) -> Router {
+    with_shutdown(config, CancellationToken::new())
+}
+
+/// Serves until `shutdown`; the requests in flight are finished first.
+pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
+    server::serve(listener, with_shutdown(&config, shutdown.clone()), shutdown).await
+}
+
+fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
+    let metrics = Metrics::new();
+    let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded);
+
+    let proxied = ServiceBuilder::new()
+        // What the two layers below say in their own words becomes an answer.
+        .layer(HandleErrorLayer::new(rescue))
+        // Too many waiting already? Say so at once: a queue would only make everyone late.
+        .layer(LoadShedLayer::new())
+        // Counts requests until the head of their answer (so a stream that stays open takes no place). One count for all
+        // routes: a plain limit would be one for each.
+        .layer(GlobalConcurrencyLimitLayer::new(config.max_in_flight as usize))
+        // A service that hangs must not keep its clients hanging. Likewise only until the head.
+        .layer(TimeoutLayer::new(config.request_timeout));
+
+    let own = Router::new()
+        .route("/", get(index).with_state(proxy.clone()))
+        .route("/livez", get(async || health(true)))
+        .route("/readyz", get(ready).with_state(shutdown.clone()))
+        // The seeds' probe path.
+        .route("/actuator/health", get(ready).with_state(shutdown))
+        .route("/metrics", get(metrics::scrape).with_state(metrics.clone()));
+
+    let everything = ServiceBuilder::new()
+        // Outermost, so that every answer has its id and is counted as what the client gets.
+        .layer(from_fn_with_state(metrics.clone(), request_id::observe))
+        // Any web page may use this API: it has no cookies that a foreign page could ride on.
+        .layer(cors())
+        // Problems from anywhere below learn the path they are about.
+        .layer(from_fn(problem::name_instance))
+        // A panic is a 500 for one request, not a broken connection.
+        .layer(server::catch_panic())
+        // Before the limit on requests in flight, so that slow senders of what is refused anyway take no place in it.
+        .layer(from_fn_with_state(server::MAX_BODY, server::limit_body));
+
+    services(config, &proxy, &BreakerMetrics::new(&metrics))
+        // Only what is passed on is limited: the gateway's own health and metrics answer in any weather.
+        .route_layer(proxied)
+        .merge(own)
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(everything)
+}
+
+/// Everything that goes to a service.
+fn services(config: &Config, proxy: &Proxy, metrics: &BreakerMetrics) -> Router {
+    let breaker = Breaker::new("post-availability", config.breaker.clone(), metrics.clone());
+    let post = Arc::new(config.upstreams.post.clone());
+    // The deal service's synchronous check. Plain reads by users have no breaker: they change nothing, and a user
+    // who reloads is no herd.
+    let availability = guarded(proxy.clone(), post, Arc::new(breaker));
+    let router = Router::new().route("/posts/{id}/availability", availability);
+    ROUTES.iter().fold(router, |router, (name, upstream)| {
+        let to = plain(proxy.clone(), Arc::new(upstream(&config.upstreams).clone()));
+        // Everything below the prefix; in so many words, because `{*rest}` alone leaves no place for a `{id}` beside it.
+        ["", "/", "/{id}", "/{id}/", "/{id}/{*rest}"]
+            .iter()
+            .fold(router, |router, below| router.route(&format!("/{name}{below}"), to.clone()))
+    })
+}
+
+/// Passes every method on.
+fn plain(proxy: Proxy, upstream: Arc<axum::http::Uri>) -> MethodRouter {
+    any(async move |request: Request| proxy.forward(&upstream, request).await)
+}
+
+/// Passes every method on, GET through a breaker.
+fn guarded(proxy: Proxy, upstream: Arc<axum::http::Uri>, breaker: Arc<Breaker>) -> MethodRouter {
+    any(async move |request: Request| {
+        let guarded = request.method() == Method::GET;
+        let call = proxy.forward(&upstream, request);
+        if guarded { breaker.call(call).await } else { call.await }
+    })
+}
+
+/// The answer to what the tower layers refuse.
+async fn rescue(error: BoxError) -> Problem {
+    if error.is::<Overloaded>() {
+        let detail = "Too many requests are being answered at the moment. Please try again.";
+        Problem::unavailable("overloaded", detail, 1)
+    } else if error.is::<tower::timeout::error::Elapsed>() {
+        let detail =
+            "The service takes too long to answer; what was asked for may or may not have been done.";
+        Problem::unavailable("upstream-timeout", detail, 1)
+    } else {
+        Problem::internal(&error)
+    }
+}
+
+fn cors() -> CorsLayer {
+    use Method as M;
+    let header = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([M::GET, M::HEAD, M::POST, M::PUT, M::PATCH, M::DELETE])
+        // By name, because `*` would not cover Authorization.
+        .allow_headers([
+            header::ACCEPT,
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            header::IF_MATCH,
+            header::IF_NONE_MATCH,
+            header("idempotency-key"),
+            header("last-event-id"),
+            header("traceparent"),
+            X_REQUEST_ID,
+        ])
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            header("idempotency-replayed"),
+            X_REQUEST_ID,
+        ])
+        .max_age(Duration::from_secs(3600))
+}
+
+/// `GET /`: where everything is, by the address that the client used.
+async fn index(State(proxy): State<Proxy>, request: Request) -> Result<Response, Problem> {
+    let address = proxy.public_address(&request)?;
+    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let base = format!("{}://{}", text(&address.proto), text(&address.host));
+    let mut links = Map::from_iter([("self".to_owned(), json!({ "href": format!("{base}/") }))]);
+    links.extend(
+        ROUTES.iter().map(|(name, _)| ((*name).to_owned(), json!({ "href": format!("{base}/{name}") }))),
+    );
+    let hal = [(header::CONTENT_TYPE, "application/hal+json")];
+    Ok((hal, Json(json!({ "_links": links }))).into_response())
+}
+
+/// Ready until it is told to stop. Only its own state: a service that is down must not take the others' gateway away.
+async fn ready(State(shutdown): State<CancellationToken>) -> Response {
+    health(!shutdown.is_cancelled())
+}
+
+/// Spring's health document.
+fn health(up: bool) -> Response {
+    let (status, word) = if up { (StatusCode::OK, "UP") } else { (StatusCode::SERVICE_UNAVAILABLE, "DOWN") };
+    (status, Json(json!({ "status": word }))).into_response()
+}

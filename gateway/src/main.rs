@@ -1,0 +1,28 @@
+//! The gateway as a process of its own. `gateway --help` lists what it can be told.
+
+use std::{error::Error, process::ExitCode};
+
+use chassis::server;
+use clap::Parser;
+use gateway::Config;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Config::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    let listener = server::bind(&config.host, config.port).await?;
+    println!("gateway: http://{}", listener.local_addr()?);
+    gateway::run(config, listener, server::shutdown_on_signals()).await?;
+    Ok(())
+}

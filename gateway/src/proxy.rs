@@ -1,0 +1,249 @@
+//! Passing a request on and its answer back, streaming both ways.
+
+use std::{error::Error, iter, net::SocketAddr, time::Duration};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{ConnectInfo, Request},
+    http::{
+        HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header,
+        uri::{Authority, Parts, PathAndQuery},
+    },
+    response::Response,
+};
+use chassis::{
+    problem::{self, Problem},
+    server,
+};
+use http_body_util::LengthLimitError;
+use hyper_util::{
+    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+
+/// Idle connections kept to each service. Far more than clients are expected at once: with too few, every burst
+/// opens and closes thousands of connections, which costs more than the requests.
+const IDLE_CONNECTIONS: usize = 1024;
+
+/// Sooner than the services close an unused connection, so that none is used in the moment it is being closed.
+const IDLE_TIMEOUT: Duration = server::HEADER_TIMEOUT.checked_div(2).expect("two is not zero");
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Headers that concern one connection and are not passed on (RFC 9110, 7.6.1), beside those that `Connection`
+/// names.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// The connections to the services.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    client: Client<HttpConnector, Body>,
+    trust_forwarded: bool,
+}
+
+/// The address that the client used, for the links in answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicAddress {
+    /// `http` or `https`.
+    pub proto: HeaderValue,
+    /// Host and port.
+    pub host: HeaderValue,
+}
+
+impl Proxy {
+    /// A pool without connections yet.
+    pub fn new(connect_timeout: Duration, trust_forwarded: bool) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(connect_timeout));
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build(connector);
+        Self { client, trust_forwarded }
+    }
+
+    /// Passes the request on to `upstream`, its path and query as they came.
+    ///
+    /// A request that could not be sent because its pooled connection had just been closed is sent again by the client
+    /// itself. One that broke after it was sent is repeated only if it reads: another may have been carried out.
+    ///
+    /// # Errors
+    /// 503 `upstream-unavailable` if the service cannot be reached, 4xx if the request is at fault.
+    pub async fn forward(&self, upstream: &Uri, mut request: Request) -> Result<Response, Problem> {
+        let path = request.uri().path_and_query().filter(|path| !has_dot_segment(path.path()));
+        let target = match join(upstream, path) {
+            Some(target) => target,
+            None => return Err(problem::no_such_path().await),
+        };
+        self.set_headers(&mut request)?;
+        *request.uri_mut() = target;
+        *request.version_mut() = Version::HTTP_11;
+
+        let again = repeatable(&request);
+        let error = match self.client.request(request).await {
+            Ok(response) => return Ok(back(response)),
+            Err(error) => error,
+        };
+        match again {
+            Some(again) if !error.is_connect() => {
+                self.client.request(again).await.map(back).map_err(|e| refused(&e))
+            }
+            _ => Err(refused(&error)),
+        }
+    }
+
+    /// The address that the client used.
+    ///
+    /// # Errors
+    /// 400 unless there is exactly one valid host.
+    pub fn public_address(&self, request: &Request) -> Result<PublicAddress, Problem> {
+        let headers = request.headers();
+        let given = |name| self.trust_forwarded.then(|| headers.get(name).cloned()).flatten();
+        let proto = given(FORWARDED_PROTO).unwrap_or(HeaderValue::from_static("http"));
+        let mut hosts = headers.get_all(header::HOST).iter();
+        let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
+            // A request line with a whole URL in it overrides the Host header (RFC 9112, 3.2.2).
+            (Some(authority), _, _) => HeaderValue::from_str(authority.as_str()).ok(),
+            (None, Some(host), None) => Some(host.clone()),
+            _ => None,
+        };
+        let host = given(FORWARDED_HOST).or(host);
+        match host.filter(|host| Authority::try_from(host.as_bytes()).is_ok()) {
+            Some(host) => Ok(PublicAddress { proto, host }),
+            None => Err(Problem::malformed("A request needs one valid Host header.")),
+        }
+    }
+
+    fn set_headers(&self, request: &mut Request) -> Result<(), Problem> {
+        let address = self.public_address(request)?;
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_string());
+        let headers = request.headers_mut();
+        remove_hop_by_hop(headers);
+        // The client's wish has been fulfilled by our own server; the service's would be the second "100 Continue".
+        headers.remove(header::EXPECT);
+        // The client fills in the service's own.
+        headers.remove(header::HOST);
+        if !self.trust_forwarded {
+            headers.remove(FORWARDED_FOR);
+            headers.remove(header::FORWARDED);
+        }
+        if let Some(peer) = peer {
+            let before = headers.get(FORWARDED_FOR).and_then(|value| value.to_str().ok());
+            let chain = before.map_or_else(|| peer.clone(), |before| format!("{before}, {peer}"));
+            headers.insert(FORWARDED_FOR, HeaderValue::try_from(chain).expect("addresses are plain ASCII"));
+        }
+        headers.insert(FORWARDED_HOST, address.host);
+        headers.insert(FORWARDED_PROTO, address.proto);
+        Ok(())
+    }
+}
+
+/// The upstream's URL with the client's path.
+fn join(upstream: &Uri, path: Option<&PathAndQuery>) -> Option<Uri> {
+    let mut parts = Parts::default();
+    parts.scheme = upstream.scheme().cloned();
+    parts.authority = upstream.authority().cloned();
+    parts.path_and_query = Some(path?.clone());
+    Uri::from_parts(parts).ok()
+}
+
+/// Whether a segment is `.` or `..`, plain or encoded. Whoever stands between here and the service might resolve it, and so
+/// leave the prefix that the route was chosen by. No client means it: they resolve such segments themselves.
+fn has_dot_segment(path: &str) -> bool {
+    path.split(['/', '\\']).any(|segment| {
+        // "%2e%2e" is the longest of them; nearly all segments are told by their first character.
+        (segment.starts_with('.') || segment.starts_with('%'))
+            && segment.len() <= 6
+            && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+    })
+}
+
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if let Some(named) = headers.get(header::CONNECTION).cloned() {
+        for name in named.to_str().unwrap_or_default().split(',') {
+            headers.remove(name.trim());
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// The same request once more, if repeating it can do no harm.
+fn repeatable(request: &Request) -> Option<Request> {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    (reads && request.body().is_end_stream()).then(|| {
+        let mut again = Request::new(Body::empty());
+        again.method_mut().clone_from(request.method());
+        again.uri_mut().clone_from(request.uri());
+        again.headers_mut().clone_from(request.headers());
+        again
+    })
+}
+
+/// The service's answer as ours.
+fn back(response: axum::http::Response<hyper::body::Incoming>) -> Response {
+    let mut response = response.map(Body::new);
+    remove_hop_by_hop(response.headers_mut());
+    response
+}
+
+/// Why there is no answer.
+fn refused(error: &ClientError) -> Problem {
+    if error.is_connect() {
+        tracing::warn!(%error, cause = error.source(), "cannot connect to the service");
+        let detail = "The service is not available at the moment. Please try again.";
+        return Problem::unavailable("upstream-unavailable", detail, 1);
+    }
+    let mut causes = iter::successors(error.source(), |cause| Error::source(*cause));
+    if causes.any(|cause| cause.is::<LengthLimitError>()) {
+        return server::payload_too_large();
+    }
+    tracing::warn!(%error, cause = error.source(), "the service broke off");
+    let detail = "The service broke off; what was asked for may or may not have been done. Please look before trying again.";
+    Problem::unavailable("upstream-unavailable", detail, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dot_segments_are_seen_however_they_are_written() {
+        for bad in
+            ["/posts/..", "/posts/../x", "/posts/./1", "/posts/%2e%2E/x", "/posts/.%2e", "/posts/..\\x"]
+        {
+            assert!(has_dot_segment(bad), "{bad}");
+        }
+        for good in
+            ["/posts", "/posts/", "/posts/1.2", "/posts/...", "/posts/.well-known", "/posts/%ED%95%9C", "//"]
+        {
+            assert!(!has_dot_segment(good), "{good}");
+        }
+    }
+
+    #[test]
+    fn what_connection_names_is_not_passed_on() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close, X-Secret"));
+        headers.insert("x-secret", HeaderValue::from_static("1"));
+        headers.insert("upgrade", HeaderValue::from_static("h2c"));
+        headers.insert("x-kept", HeaderValue::from_static("1"));
+        remove_hop_by_hop(&mut headers);
+        assert_eq!(headers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["x-kept"]);
+    }
+}

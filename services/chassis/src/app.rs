@@ -1,0 +1,131 @@
+//! What a service's handlers share, and the one transaction in which a command or a reaction happens.
+
+use crate::{
+    idempotency::{self, Answer, Command, Key},
+    metrics::{EventMetrics, Metrics},
+    outbox,
+    problem::Problem,
+    upstream::Upstream,
+};
+use shared_events::{Envelope, Publish};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use std::{
+    ops::{Deref, DerefMut},
+    sync::Arc,
+};
+use tokio::sync::Notify;
+
+/// A running service, as its handlers and reactions see it. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The service's name: its schema, consumer group and event source.
+    pub name: &'static str,
+    /// Its own schema, and no other.
+    pub db: PgPool,
+    /// The other services, through the gateway.
+    pub upstream: Upstream,
+    /// What `/metrics` shows.
+    pub metrics: Metrics,
+    pub(crate) events: EventMetrics,
+    pub(crate) outbox: Arc<Notify>,
+}
+
+impl App {
+    /// Opens the transaction of a command.
+    ///
+    /// # Errors
+    /// 409 while a request with the same `Idempotency-Key` is in flight, 503 when the database is away.
+    pub async fn begin<T>(&self, command: &Command<T>) -> Result<Tx, Problem> {
+        let mut tx = self.transaction(command.caller.traceparent.clone()).await?;
+        if let Some(key) = &command.key {
+            idempotency::claim(&mut tx, self.name, key).await?;
+            tx.key = Some(key.clone());
+        }
+        Ok(tx)
+    }
+
+    /// Opens a transaction that answers nobody: a reaction's or a sweeper's.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn transaction(&self, traceparent: Option<String>) -> Result<Tx, sqlx::Error> {
+        Ok(Tx {
+            inner: self.db.begin().await?,
+            outbox: self.outbox.clone(),
+            events: Vec::new(),
+            traceparent,
+            key: None,
+        })
+    }
+}
+
+/// A transaction that carries its events: they are written when it commits, and not at all when it does not.
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    outbox: Arc<Notify>,
+    events: Vec<Envelope>,
+    traceparent: Option<String>,
+    key: Option<Key>,
+}
+
+impl Tx {
+    /// Will be published if and only if this transaction commits.
+    pub fn publish(&mut self, event: &impl Publish) {
+        self.events.push(event.envelope(self.traceparent.clone()));
+    }
+
+    /// All of them, in order.
+    pub fn publish_all<'e, E: Publish + 'e>(&mut self, events: impl IntoIterator<Item = &'e E>) {
+        events.into_iter().for_each(|event| self.publish(event));
+    }
+
+    /// Commits the state, its events and, for a request with an `Idempotency-Key`, the answer.
+    ///
+    /// # Errors
+    /// Those of the database; then nothing has happened.
+    pub async fn answer(mut self, answer: Answer) -> Result<Answer, Problem> {
+        if let Some(key) = self.key.take() {
+            idempotency::store(&mut self.inner, &key, &answer).await?;
+        }
+        self.commit().await?;
+        Ok(answer)
+    }
+
+    /// Commits the state and its events, and wakes the relay.
+    ///
+    /// # Errors
+    /// Those of the database; then nothing has happened.
+    pub async fn commit(mut self) -> Result<(), sqlx::Error> {
+        outbox::append(&mut self.inner, &self.events).await?;
+        self.inner.commit().await?;
+        if !self.events.is_empty() {
+            self.outbox.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Gives everything up. Dropping a transaction does so too, and only later.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        self.inner.rollback().await
+    }
+
+    pub(crate) fn follow(&mut self, envelope: &Envelope) {
+        self.traceparent.clone_from(&envelope.traceparent);
+    }
+}
+
+impl Deref for Tx {
+    type Target = PgConnection;
+    fn deref(&self) -> &PgConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+}

@@ -1,0 +1,170 @@
+//! Events that could not be reacted to: kept with their error, to be looked at, replayed or discarded.
+//! On the service's own port only, never through the gateway.
+
+use crate::{
+    app::{App, Tx},
+    caller::Caller,
+    hal::{self, Resource},
+    idempotency::Answer,
+    inbox::{Consumer, ReactionError, first_time},
+    problem::Problem,
+    query::{Filter, ItemId, Listing, Select},
+    wire::{Faults, Line},
+};
+use axum::{
+    Extension,
+    extract::State,
+    http::StatusCode,
+    routing::{delete, get, post},
+};
+use deserr::Deserr;
+use serde::Serialize;
+use shared_events::{Envelope, WireDate};
+use sqlx::FromRow;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Stores an event that is at fault. Its inbox row goes with it: redelivery does not try it again.
+pub(crate) async fn bury(app: &App, event: &Envelope, error: &ReactionError) -> Result<(), sqlx::Error> {
+    let mut tx = app.transaction(None).await?;
+    if first_time(&mut tx, event.id).await? {
+        sqlx::query(
+            "insert into dead_letter
+             (event_id, event_type, source, post_id, happened_at, traceparent, value, error)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(event.id)
+        .bind(&event.event_type)
+        .bind(&event.source)
+        .bind(event.post_id)
+        .bind(OffsetDateTime::from(event.time))
+        .bind(&event.traceparent)
+        .bind(&event.value)
+        .bind(error.to_string())
+        .execute(&mut *tx)
+        .await?;
+    }
+    tx.commit().await?;
+    app.events.dead_letters.inc();
+    tracing::error!(
+        service = app.name, event = %event.id, event_type = event.event_type, %error, "dead letter"
+    );
+    Ok(())
+}
+
+#[derive(FromRow)]
+struct Row {
+    id: i64,
+    event_id: Uuid,
+    event_type: String,
+    source: String,
+    post_id: i64,
+    happened_at: OffsetDateTime,
+    traceparent: Option<String>,
+    value: String,
+    error: String,
+    failed_at: OffsetDateTime,
+}
+
+/// Takes a dead letter out, in the transaction that replays it.
+pub(crate) async fn exhume(tx: &mut Tx, id: i64) -> Result<Option<Envelope>, sqlx::Error> {
+    let row: Option<Row> = sqlx::query_as("delete from dead_letter where id = $1 returning *")
+        .bind(id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(row.map(|row| Envelope {
+        id: row.event_id,
+        event_type: row.event_type,
+        source: row.source,
+        time: row.happened_at.into(),
+        post_id: row.post_id,
+        traceparent: row.traceparent,
+        value: row.value,
+    }))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeadLetter {
+    id: i64,
+    event_id: Uuid,
+    event_type: String,
+    source: String,
+    post_id: i64,
+    happened_at: WireDate,
+    failed_at: WireDate,
+    error: String,
+    value: String,
+}
+
+impl From<Row> for DeadLetter {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            event_id: row.event_id,
+            event_type: row.event_type,
+            source: row.source,
+            post_id: row.post_id,
+            happened_at: row.happened_at.into(),
+            failed_at: row.failed_at.into(),
+            error: row.error,
+            value: row.value,
+        }
+    }
+}
+
+impl Resource for DeadLetter {
+    const NAME: &'static str = "deadLetter";
+    const COLLECTION: &'static str = "dead-letters";
+    fn id(&self) -> i64 {
+        self.id
+    }
+}
+
+#[derive(Deserr)]
+#[deserr(error = Faults, rename_all = camelCase)]
+struct DeadLetters {
+    event_type: Option<Line<64>>,
+}
+
+impl Filter for DeadLetters {
+    const SORTABLE: &'static [(&'static str, &'static str)] = &[("id", "id"), ("eventType", "event_type")];
+    const DEFAULT_ORDER: &'static str = "id desc";
+}
+
+/// The routes, for a service's own port.
+pub(crate) fn routes() -> axum::Router<App> {
+    axum::Router::new()
+        .route("/dead-letters", get(list))
+        .route("/dead-letters/{id}", delete(discard))
+        .route("/dead-letters/{id}/replay", post(replay))
+}
+
+async fn list(State(app): State<App>, listing: Listing<DeadLetters>) -> Result<Answer, Problem> {
+    let page = Select::from("dead_letter")
+        .and("event_type = ?", listing.filter.event_type.as_ref().map(|line| line.0.clone()))
+        .page::<Row>(&app.db, &listing.paging)
+        .await?;
+    Ok(listing.answer(&page.map(DeadLetter::from)))
+}
+
+async fn discard(State(app): State<App>, _: Caller, ItemId(id): ItemId) -> Result<Answer, Problem> {
+    let gone = sqlx::query("delete from dead_letter where id = $1").bind(id).execute(&app.db).await?;
+    if gone.rows_affected() == 0 { Err(Problem::not_found("dead letter")) } else { Ok(hal::no_content()) }
+}
+
+async fn replay(
+    Extension(consumer): Extension<Consumer>,
+    _: Caller,
+    ItemId(id): ItemId,
+) -> Result<Answer, Problem> {
+    match consumer.replay(id).await {
+        Ok(true) => Ok(hal::no_content()),
+        Ok(false) => Err(Problem::not_found("dead letter")),
+        Err(error) => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "still-at-fault",
+            format!("The event fails again, and stays a dead letter: {error}."),
+        )),
+    }
+}

@@ -1,0 +1,200 @@
+//! A service from its parts: what `main` of each of them does, and what `standalone` does five times.
+
+use crate::{
+    app::App,
+    bus::{Bus, KafkaSettings, kafka},
+    dead_letter, health,
+    idempotency::KEPT_HOURS,
+    inbox::{Consumer, Reactions},
+    metrics::{self, EventMetrics, Metrics},
+    outbox,
+    problem::{method_not_allowed, name_instance, no_such_path},
+    request_id, server, store,
+    telemetry::LogSettings,
+    upstream::Upstream,
+};
+use axum::{Extension, Json, Router, middleware, routing::get};
+use clap::{CommandFactory, FromArgMatches, Parser};
+use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
+use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+use utoipa::openapi::{Info, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
+
+/// What makes a service: everything else is plumbing.
+#[derive(Clone, Copy)]
+pub struct Service {
+    /// Its name: role, schema, consumer group, event source.
+    pub name: &'static str,
+    /// The port it listens on unless told otherwise.
+    pub port: u16,
+    /// Its own tables.
+    pub migrations: &'static Migrator,
+    /// Path → handler.
+    pub routes: fn() -> OpenApiRouter<App>,
+    /// Consumed event → reaction.
+    pub reactions: Reactions,
+}
+
+/// How a service on its own is configured.
+#[derive(Debug, Parser)]
+struct Settings {
+    /// Address to listen on.
+    #[arg(long, env = "HOST", default_value = "127.0.0.1")]
+    host: String,
+    /// Port to listen on; 0 picks a free one.
+    #[arg(long, env = "PORT")]
+    port: Option<u16>,
+    /// PostgreSQL, as the service's own role.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: PgConnectOptions,
+    /// PostgreSQL as an administrator: creates the service's role and schema first, when they are absent.
+    #[arg(long, env = "DATABASE_ADMIN_URL", hide_env_values = true)]
+    database_admin_url: Option<PgConnectOptions>,
+    /// Connections to PostgreSQL. More than 16 only add latency.
+    #[arg(long, env = "DATABASE_POOL", default_value_t = 10)]
+    database_pool: u32,
+    #[command(flatten)]
+    kafka: KafkaSettings,
+    /// The gateway, through which other services are asked.
+    #[arg(long, env = "GATEWAY_URL", default_value = "http://localhost:8088")]
+    gateway_url: String,
+    #[command(flatten)]
+    log: LogSettings,
+}
+
+/// The whole `main` of a service.
+pub fn main(service: fn() -> Service) -> ExitCode {
+    let service = service();
+    let mut command = Settings::command().name(service.name);
+    command = command.mut_arg("port", |port| port.default_value(service.port.to_string()));
+    let settings = Settings::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    settings.log.start();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(async {
+            match alone(service, settings).await {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{}: {error}", service.name);
+                    ExitCode::FAILURE
+                }
+            }
+        }),
+        Err(error) => {
+            eprintln!("{}: {error}", service.name);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error>> {
+    let shutdown = server::shutdown_on_signals();
+    let listener = server::bind(&settings.host, settings.port.unwrap_or(service.port)).await?;
+    let prepare = async {
+        if let Some(administrator) = &settings.database_admin_url {
+            store::provision(administrator, service.name).await?;
+        }
+        service.prepare(settings.database_url, settings.database_pool, &settings.gateway_url).await
+    };
+    let prepared = match shutdown.run_until_cancelled(prepare).await {
+        Some(prepared) => prepared?,
+        None => return Ok(()),
+    };
+    let bus = Bus::Kafka(Arc::new(kafka::Publisher::new(&settings.kafka)?));
+    eprintln!("{} listens on http://{} (AUTH=open: whom a request names is believed)", service.name, listener.local_addr()?);
+    prepared.run(listener, bus, Some(settings.kafka), shutdown).await;
+    Ok(())
+}
+
+/// A service with its database open and migrated, ready to run.
+pub struct Prepared {
+    service: Service,
+    /// What its handlers share.
+    pub app: App,
+    /// Its reactions.
+    pub consumer: Consumer,
+}
+
+impl Service {
+    /// Opens the database and brings the schema up to date.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or a migration failed.
+    pub async fn prepare(
+        self,
+        database: PgConnectOptions,
+        pool_size: u32,
+        gateway_url: &str,
+    ) -> Result<Prepared, Box<dyn Error>> {
+        let db = store::open(database, self.name, pool_size, self.migrations).await?;
+        let metrics = Metrics::new();
+        let app = App {
+            name: self.name,
+            db,
+            upstream: Upstream::new(gateway_url)?,
+            events: EventMetrics::new(&metrics),
+            metrics,
+            outbox: Arc::default(),
+        };
+        let consumer = Consumer::new(app.clone(), self.reactions);
+        Ok(Prepared { service: self, app, consumer })
+    }
+}
+
+impl Prepared {
+    /// Everything the service answers.
+    pub fn router(&self, shutdown: CancellationToken) -> Router {
+        let document = OpenApi::new(Info::new(self.service.name, env!("CARGO_PKG_VERSION")), utoipa::openapi::Paths::new());
+        let (routes, document) = OpenApiRouter::with_openapi(document).merge((self.service.routes)()).split_for_parts();
+        routes
+            .merge(health::routes(shutdown))
+            .merge(dead_letter::routes())
+            .route("/openapi.json", get(async move || Json(document)))
+            .route("/metrics", get(metrics::scrape).with_state(self.app.metrics.clone()))
+            .method_not_allowed_fallback(method_not_allowed)
+            .fallback(no_such_path)
+            .with_state(self.app.clone())
+            .layer(Extension(self.consumer.clone()))
+            .layer(middleware::from_fn_with_state(server::MAX_BODY, server::limit_body))
+            .layer(middleware::from_fn(name_instance))
+            .layer(server::catch_panic())
+            .layer(middleware::from_fn_with_state(self.app.metrics.clone(), request_id::observe))
+    }
+
+    /// Serves, relays and reacts until `shutdown`, then finishes: requests first, then what they published.
+    /// With `consume`, reactions are fed from Kafka; otherwise the local bus feeds them.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        bus: Bus,
+        consume: Option<KafkaSettings>,
+        shutdown: CancellationToken,
+    ) {
+        let router = self.router(shutdown.clone());
+        let requests_done = CancellationToken::new();
+        let mut workers = JoinSet::new();
+        workers.spawn(outbox::relay(self.app.clone(), bus, requests_done.clone()));
+        workers.spawn(tidy(self.app.clone(), requests_done.clone()));
+        if let Some(kafka_settings) = consume {
+            workers.spawn(kafka::consume(self.consumer, kafka_settings, requests_done.clone()));
+        }
+        if let Err(error) = server::serve(listener, router, shutdown).await {
+            tracing::error!(service = self.service.name, %error, "the server ended");
+        }
+        requests_done.cancel();
+        workers.join_all().await;
+        self.app.db.close().await;
+    }
+}
+
+/// Forgets answers that nobody may ask for again.
+async fn tidy(app: App, stop: CancellationToken) {
+    let mut hourly = time::interval(Duration::from_secs(3600));
+    while stop.run_until_cancelled(hourly.tick()).await.is_some() {
+        let old = sqlx::query("delete from idempotency where created_at < now() - make_interval(hours => $1)");
+        if let Err(error) = old.bind(KEPT_HOURS).execute(&app.db).await {
+            tracing::warn!(service = app.name, %error, "old answers were not forgotten");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Synchronous questions to other services: always through the gateway, never inside an open transaction.
+
+use crate::{caller::Caller, problem::Problem};
+use axum::http::{StatusCode, header};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Longer than the gateway's own patience, so that its answer is the one that counts.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(1);
+
+/// The gateway, as a service calls it.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Upstream {
+    /// `base` is the gateway's address, such as `http://localhost:8088`.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be built.
+    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .connect_timeout(CONNECT)
+            // Shorter than the server's own, so that a call never meets a connection that was just closed.
+            .pool_idle_timeout(Duration::from_secs(5))
+            // A proxy of the machine's environment has no business between our services.
+            .no_proxy()
+            .build()?;
+        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+    }
+
+    /// Asks the owner of `path` on the caller's behalf; `None` when there is no such thing.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After` when no answer is to be had: nothing may be decided without it.
+    pub async fn get<T: DeserializeOwned>(&self, caller: &Caller, path: &str) -> Result<Option<T>, Problem> {
+        let request = self.client.get(format!("{}{path}", self.base)).headers(caller.onward.clone());
+        let response = request.send().await.map_err(|error| unanswered(path, &error, 1))?;
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => {
+                response.json().await.map(Some).map_err(|error| unanswered(path, &error, 1))
+            }
+            status => {
+                let retry_after = response
+                    .headers()
+                    .get(header::RETRY_AFTER)
+                    .and_then(|value| value.to_str().ok()?.parse().ok())
+                    .unwrap_or(1);
+                Err(unanswered(path, &status, retry_after))
+            }
+        }
+    }
+}
+
+fn unanswered(path: &str, cause: &dyn std::fmt::Display, retry_after: u32) -> Problem {
+    tracing::warn!(path, %cause, "another service did not answer");
+    Problem::unavailable(
+        "dependency-unavailable",
+        "A service that has to be asked first does not answer; nothing was changed.",
+        retry_after,
+    )
+}

@@ -1,0 +1,35 @@
+//! Deals: units of a post reserved for a buyer, until they are sold or free again.
+//!
+//! The rules are in [`domain`]; "a deal can only be reserved on an available post" is [`domain::Terms::check`].
+
+pub mod api;
+pub mod domain;
+mod reactions;
+mod store;
+
+use chassis::{app::App, reactions, service::Service};
+use shared_events::{OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostUnavailable};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The service, ready to be run.
+pub fn service() -> Service {
+    static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+    Service {
+        name: "deal",
+        port: 8084,
+        migrations: &MIGRATIONS,
+        routes: map,
+        reactions: reactions! {
+            OfferPlaced => reactions::offer_placed,
+            OfferAccepted => reactions::offer_accepted,
+            OfferRefused => reactions::offer_refused,
+            OfferCanceled => reactions::offer_canceled,
+            PostUnavailable => reactions::post_unavailable,
+        },
+    }
+}
+
+// Payments, wallets and reviews get their routes here.
+fn map() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(api::reserve, api::list)).routes(routes!(api::read, api::change))
+}

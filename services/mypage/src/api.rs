@@ -1,0 +1,4 @@
+//! What a person sees of what they sell and buy. Nothing here can be written.
+
+pub mod purchases;
+pub mod sales;

@@ -1,0 +1,52 @@
+//! What a person sells and buys, on one screen: read models, made of events alone.
+//!
+//! The views are in `migrations/`; where an order stands is in [`domain`].
+
+pub mod api;
+pub mod domain;
+mod reactions;
+mod store;
+
+use chassis::{app::App, reactions, service::Service};
+use shared_events::{
+    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostDeleted,
+    PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The service, ready to be run.
+pub fn service() -> Service {
+    static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+    Service {
+        name: "mypage",
+        port: 8085,
+        migrations: &MIGRATIONS,
+        routes: map,
+        reactions: reactions! {
+            PostWrote => reactions::post_wrote,
+            PostEdited => reactions::post_edited,
+            PostHidden => reactions::post_hidden,
+            PostShown => reactions::post_shown,
+            PostDeleted => reactions::post_deleted,
+            StatusUpdated => reactions::status_updated,
+            OfferPlaced => reactions::offer_placed,
+            OfferAccepted => reactions::offer_answered,
+            OfferRefused => reactions::offer_answered,
+            OfferCanceled => reactions::offer_answered,
+            DealReserved => reactions::deal_moved,
+            DealEnded => reactions::deal_moved,
+            DealCanceled => reactions::deal_moved,
+        }
+        .in_batches_of(100),
+    }
+}
+
+fn map() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(api::sales::my_pages))
+        .routes(routes!(api::sales::my_page))
+        .routes(routes!(api::sales::sales))
+        .routes(routes!(api::sales::sale))
+        .routes(routes!(api::purchases::list))
+        .routes(routes!(api::purchases::read))
+}

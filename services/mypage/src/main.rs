@@ -1,0 +1,5 @@
+//! The mypage service on its own; `--help` is its reference.
+
+fn main() -> std::process::ExitCode {
+    chassis::main(mypage::service)
+}

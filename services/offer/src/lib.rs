@@ -1,0 +1,44 @@
+//! Offers: what buyers would pay, and what sellers say to it.
+//!
+//! The rules are in [`domain`].
+
+pub mod api;
+pub mod domain;
+mod reactions;
+mod store;
+
+use chassis::{app::App, reactions, service::Service};
+use shared_events::{
+    DealCanceled, DealEnded, DealReserved, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote,
+    QtyDecreased, QtyRestored, StatusUpdated,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The service, ready to be run.
+pub fn service() -> Service {
+    static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+    Service {
+        name: "offer",
+        port: 8083,
+        migrations: &MIGRATIONS,
+        routes: map,
+        reactions: reactions! {
+            PostWrote => reactions::post_wrote,
+            PostEdited => reactions::post_edited,
+            PostHidden => reactions::post_hidden,
+            PostShown => reactions::post_shown,
+            PostDeleted => reactions::post_deleted,
+            StatusUpdated => reactions::status_updated,
+            QtyDecreased => reactions::qty_decreased,
+            QtyRestored => reactions::qty_restored,
+            DealReserved => reactions::deal_reserved,
+            DealEnded => reactions::deal_ended,
+            DealCanceled => reactions::deal_canceled,
+        },
+    }
+}
+
+// Messages and wishlists get their routes here.
+fn map() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(api::place, api::list)).routes(routes!(api::read, api::answer))
+}
