@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Uri;
+use chassis::telemetry::LogSettings;
 use clap::{Args, Parser};
 
 use crate::breaker;
@@ -36,6 +37,9 @@ pub struct Config {
     /// The circuit breakers.
     #[command(flatten)]
     pub breaker: breaker::Settings,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogSettings,
 }
 
 /// The base URLs of the services: `http://host:port`, nothing after it.

@@ -21,6 +21,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    config.log.start();
     let listener = server::bind(&config.host, config.port).await?;
     println!("gateway: http://{}", listener.local_addr()?);
     gateway::run(config, listener, server::shutdown_on_signals()).await?;

@@ -101,7 +101,7 @@ async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error
         Some(prepared) => prepared?,
         None => return Ok(()),
     };
-    let bus = Bus::Kafka(Arc::new(kafka::Publisher::new(&settings.kafka)?));
+    let bus = Bus::kafka(&settings.kafka)?;
     eprintln!("{} listens on http://{} (AUTH=open: whom a request names is believed)", service.name, listener.local_addr()?);
     prepared.run(listener, bus, Some(settings.kafka), shutdown).await;
     Ok(())
@@ -184,7 +184,6 @@ impl Prepared {
         }
         requests_done.cancel();
         workers.join_all().await;
-        self.app.db.close().await;
     }
 }
 

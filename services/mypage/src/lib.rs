@@ -9,8 +9,8 @@ mod store;
 
 use chassis::{app::App, reactions, service::Service};
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostDeleted,
-    PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused,
+    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 

@@ -6,8 +6,8 @@ use chassis::{
     inbox::{Reacted, Received},
 };
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostDeleted,
-    PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused,
+    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
 };
 
 pub(crate) async fn post_wrote(tx: &mut Tx, received: Received<PostWrote>) -> Reacted {

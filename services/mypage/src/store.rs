@@ -6,8 +6,8 @@ use chassis::{
     query::{Paging, Select},
 };
 use shared_events::{
-    DealStatus, OfferPlaced, OfferStatus, PayMethod, PostDeleted, PostEdited, PostStatus, PostWrote, StatusUpdated,
-    WireDate, Won,
+    DealStatus, OfferPlaced, OfferStatus, PayMethod, PostDeleted, PostEdited, PostStatus, PostWrote,
+    StatusUpdated, WireDate, Won,
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;

@@ -41,6 +41,11 @@ pub struct KafkaSettings {
 }
 
 impl KafkaSettings {
+    /// The names the contract gives, at these brokers.
+    pub fn at(bootstrap_servers: String) -> Self {
+        Self { bootstrap_servers, topic: TOPIC.to_owned(), group_prefix: String::new() }
+    }
+
     fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config

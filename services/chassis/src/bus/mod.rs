@@ -31,6 +31,14 @@ pub enum Bus {
 }
 
 impl Bus {
+    /// A producer of one service.
+    ///
+    /// # Errors
+    /// The settings make no sense. That Kafka is away is no error.
+    pub fn kafka(settings: &KafkaSettings) -> Result<Self, rdkafka::error::KafkaError> {
+        Ok(Self::Kafka(Arc::new(kafka::Publisher::new(settings)?)))
+    }
+
     /// Returns when every event of the batch is safe: acknowledged by all replicas of Kafka, or committed by
     /// every service that reacts to it. Events of one post keep their order.
     pub(crate) async fn publish(&self, batch: &[Envelope], stop: &CancellationToken) -> Result<(), BusError> {

@@ -157,10 +157,7 @@ impl Filter for PurchaseFilter {
 /// List what a buyer has ordered, newest first.
 #[utoipa::path(get, path = "/purchases", params(PurchaseFilter, Paging),
     responses((status = 200, body = [PurchaseBody]), (status = "4XX", body = ProblemBody)))]
-pub async fn list(
-    State(app): State<App>,
-    listing: Listing<PurchaseFilter>,
-) -> Result<Answer, Problem> {
+pub async fn list(State(app): State<App>, listing: Listing<PurchaseFilter>) -> Result<Answer, Problem> {
     let PurchaseFilter { user_id, post_id } = listing.filter.clone();
     let (user_id, post_id) = (user_id.map(|user| user.0), post_id.map(|id| id.0));
     let page = store::purchases(&app.db, user_id, post_id, &listing.paging).await?;

@@ -1,0 +1,168 @@
+//! The lists, over real PostgreSQL, through the router.
+
+mod events;
+
+use chassis::testing::{Reply, TestService};
+use events::event;
+use serde_json::{Value, json};
+use shared_events::{
+    DealReserved, OfferAccepted, OfferPlaced, OfferRefused, PostDeleted, PostHidden, PostShown, PostWrote,
+    StatusUpdated,
+};
+
+/// Three posts of two sellers; two offers on the first, one accepted, one refused.
+async fn market() -> TestService {
+    let mypage = TestService::start(mypage::service()).await;
+    let post = |second, id, seller, goods, price| {
+        let fields =
+            json!({"postId": id, "userId": seller, "goods": goods, "price": price, "status": "created"});
+        event::<PostWrote>(second, fields)
+    };
+    let offer = |id, status, user, price| {
+        json!({"offerId": id, "postId": 1, "userId": user, "offeredPrice": price, "agreedPrice": price,
+            "offerStatus": status})
+    };
+    mypage
+        .deliver_envelopes(&[
+            post(1, 1, "seller01", "아이폰13 공기계", 600_000),
+            post(2, 2, "seller02", "무선마우스", 10_000),
+            post(3, 3, "seller01", "고양이 🐈 장난감", 3_000),
+            event::<OfferPlaced>(4, offer(1, "offerPlaced", "buyer01", 580_000)),
+            event::<OfferPlaced>(5, offer(2, "offerPlaced", "buyer02", 500_000)),
+            event::<OfferRefused>(6, offer(1, "offerRefused", "buyer01", 580_000)),
+            event::<OfferAccepted>(7, offer(2, "offerAccepted", "buyer02", 500_000)),
+        ])
+        .await;
+    mypage
+}
+
+fn ids(reply: Reply, collection: &str) -> Vec<i64> {
+    let body = reply.expect(200);
+    let rows = body["_embedded"][collection].as_array().unwrap().clone();
+    rows.iter().map(|row| row["id"].as_i64().unwrap()).collect()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn rows_have_the_fields_of_the_contract() {
+    let mypage = market().await;
+    let item = mypage.client.get("/myPages/1").await.expect(200);
+    let text = item.to_string();
+    let fields = [
+        "id",
+        "postId",
+        "userId",
+        "status",
+        "createDt",
+        "updateDt",
+        "price",
+        "goods",
+        "offerCnt",
+        "bestOffer",
+        "likeCnt",
+        "_links",
+    ];
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(keys(&item), sorted, "{text}");
+    assert_eq!((&item["offerCnt"], &item["bestOffer"]), (&json!(2), &json!(500_000)));
+    assert_eq!(item["_links"]["self"]["href"], format!("{}/myPages/1", mypage.client.base()));
+
+    let sale = mypage.client.get("/sales/3").await.expect(200);
+    assert_eq!((&sale["goods"], &sale["offerCnt"]), (&json!("고양이 🐈 장난감"), &json!(0)));
+    assert_eq!(sale["bestOffer"], Value::Null);
+    assert_eq!(sale["_links"]["self"]["href"], format!("{}/sales/3", mypage.client.base()));
+
+    let purchase = mypage.client.get("/purchases/2").await.expect(200);
+    assert_eq!(purchase["orderStatusText"], "수락됨");
+    assert_eq!((&purchase["id"], &purchase["offerId"]), (&json!(2), &json!(2)));
+    assert_eq!(mypage.client.get("/purchases/1").await.expect(200)["orderStatus"], "refused");
+}
+
+#[tokio::test]
+async fn lists_are_filtered_sorted_and_paged() {
+    let mypage = market().await;
+    for (query, expected) in [
+        ("/myPages", vec![3, 2, 1]),
+        ("/myPages?userId=seller01", vec![3, 1]),
+        ("/myPages?userId=nobody", vec![]),
+        ("/myPages?postId=2", vec![2]),
+        ("/myPages?status=created&userId=seller02", vec![2]),
+        ("/myPages?status=dealEnded", vec![]),
+        ("/myPages?sort=price", vec![3, 2, 1]),
+        ("/myPages?sort=bestOffer,desc&sort=id", vec![2, 3, 1]),
+        ("/myPages?sort=offerCnt,desc&sort=price,desc", vec![1, 2, 3]),
+        ("/myPages?page=1&size=2", vec![1]),
+        ("/myPages?page=7", vec![]),
+    ] {
+        assert_eq!(ids(mypage.client.get(query).await, "myPages"), expected, "{query}");
+        let sales = query.replace("myPages", "sales");
+        assert_eq!(ids(mypage.client.get(&sales).await, "sales"), expected, "{sales}");
+    }
+    for (query, expected) in [
+        ("/purchases", vec![2, 1]),
+        ("/purchases?userId=buyer01", vec![1]),
+        ("/purchases?postId=1&sort=agreedPrice,desc", vec![1, 2]),
+        ("/purchases?postId=2", vec![]),
+    ] {
+        assert_eq!(ids(mypage.client.get(query).await, "purchases"), expected, "{query}");
+    }
+    let page = mypage.client.get("/sales?size=2").await.expect(200);
+    assert_eq!(page["page"], json!({"size": 2, "totalElements": 3, "totalPages": 2, "number": 0}));
+    assert_eq!(page["_links"]["next"]["href"], format!("{}/sales?page=1&size=2", mypage.client.base()));
+}
+
+#[tokio::test]
+async fn heads_and_what_is_refused() {
+    let mypage = market().await;
+    for path in ["/myPages", "/sales", "/purchases"] {
+        for item in [path.to_owned(), format!("{path}/1")] {
+            let head = mypage.client.send(axum::http::Method::HEAD, &item, &[], None).await;
+            assert_eq!((head.status.as_u16(), &head.body), (200, &Value::Null), "{item}");
+        }
+        mypage.client.get(&format!("{path}/99")).await.expect_problem(404, "not-found");
+        mypage.client.get(&format!("{path}/9223372036854775808")).await.expect_problem(404, "not-found");
+        mypage.client.get(&format!("{path}/abc")).await.expect_problem(400, "malformed-request");
+        let sort = mypage.client.get(&format!("{path}?sort=nonsense")).await;
+        assert_eq!(sort.expect_problem(400, "malformed-request"), ["sort"]);
+        let faults = mypage.client.get(&format!("{path}?page=-1&postId=x")).await;
+        assert_eq!(faults.expect_problem(400, "malformed-request"), ["page", "postId"]);
+        mypage.client.post(path, json!({})).await.expect_problem(405, "method-not-allowed");
+    }
+}
+
+#[tokio::test]
+async fn hidden_posts_are_their_sellers_only_and_deleted_ones_vanish() {
+    let mypage = market().await;
+    let of = |id| json!({"postId": id, "userId": "seller01"});
+    mypage.deliver_envelopes(&[event::<PostHidden>(8, of(3)), event::<PostDeleted>(9, of(1))]).await;
+    assert_eq!(ids(mypage.client.get("/sales").await, "sales"), [2]);
+    assert_eq!(ids(mypage.client.get("/sales?userId=seller01").await, "sales"), [3]);
+    mypage.client.get("/sales/3").await.expect_problem(404, "not-found");
+    mypage.client.get("/sales/3?userId=seller02").await.expect_problem(404, "not-found");
+    mypage.client.get("/sales/3?userId=seller01").await.expect(200);
+    mypage.client.get("/sales/1?userId=seller01").await.expect_problem(404, "not-found");
+    // Its buyers still see what it was.
+    assert_eq!(mypage.client.get("/purchases/2").await.expect(200)["goods"], "아이폰13 공기계");
+
+    mypage.deliver_envelopes(&[event::<PostShown>(10, of(3))]).await;
+    assert_eq!(ids(mypage.client.get("/sales").await, "sales"), [3, 2]);
+}
+
+#[tokio::test]
+async fn price_and_date_are_the_deals_only_while_the_post_says_so() {
+    let mypage = market().await;
+    let price = async || mypage.client.get("/myPages/1").await.expect(200)["price"].clone();
+    let deal = json!({"dealId": 1, "postId": 1, "offerId": 2, "userId": "buyer02", "price": 500_000,
+        "status": "dealReserved"});
+    mypage.deliver_envelopes(&[event::<DealReserved>(8, deal)]).await;
+    assert_eq!(price().await, 600_000);
+    assert_eq!(mypage.client.get("/purchases/2").await.expect(200)["orderStatus"], "reserved");
+    mypage
+        .deliver_envelopes(&[event::<StatusUpdated>(9, json!({"postId": 1, "status": "dealReserved"}))])
+        .await;
+    assert_eq!(price().await, 500_000);
+}
