@@ -124,6 +124,7 @@ impl Resource for DeadLetter {
 #[derive(Deserr)]
 #[deserr(error = Faults, rename_all = camelCase)]
 struct DeadLetters {
+    #[deserr(default)]
     event_type: Option<Line<64>>,
 }
 

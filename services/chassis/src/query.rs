@@ -62,7 +62,9 @@ pub struct Paging {
 #[derive(Deserr)]
 #[deserr(error = Faults)]
 struct PageParams {
+    #[deserr(default)]
     page: Option<Natural>,
+    #[deserr(default)]
     size: Option<Natural>,
 }
 

@@ -99,18 +99,26 @@ pub struct NewDeal {
     /// The buyer, whoever acts.
     user_id: UserId,
     /// The agreed price, where it is repeated.
+    #[deserr(default)]
     price: Option<Won>,
     /// The offer's units, where they are repeated.
+    #[deserr(default)]
     qty: Option<Qty>,
     /// May be repeated: `dealReserved`.
     #[schema(value_type = Option<DealStatus>)]
+    #[deserr(default)]
     status: Option<Word<DealStatus>>,
     /// The day they meet.
+    #[deserr(default)]
     reserve_dt: Option<Date>,
+    #[deserr(default)]
     meet_place: Option<Line<200>>,
     #[schema(value_type = Option<Fulfilment>)]
+    #[deserr(default)]
     fulfilment: Option<Word<Fulfilment>>,
+    #[deserr(default)]
     address: Option<Line<200>>,
+    #[deserr(default)]
     update_dt: Option<Date>,
 }
 
@@ -168,16 +176,24 @@ impl NewDeal {
 pub struct DealChange {
     /// `dealEnded` or `dealCanceled`.
     #[schema(value_type = Option<DealStatus>)]
+    #[deserr(default)]
     status: Option<Word<DealStatus>>,
     /// Who acts: the buyer or the seller. Absent: whichever may.
+    #[deserr(default)]
     user_id: Option<UserId>,
     /// When it happened, if not now.
+    #[deserr(default)]
     update_dt: Option<Date>,
     /// Also `offeredId`.
+    #[deserr(default)]
     offer_id: Option<Id>,
+    #[deserr(default)]
     post_id: Option<Id>,
+    #[deserr(default)]
     seller_id: Option<UserId>,
+    #[deserr(default)]
     price: Option<Won>,
+    #[deserr(default)]
     qty: Option<Qty>,
 }
 
@@ -203,13 +219,17 @@ impl DealChange {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct DealFilter {
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     post_id: Option<Id>,
     /// The buyer.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     offer_id: Option<Id>,
     #[param(value_type = Option<DealStatus>)]
+    #[deserr(default)]
     status: Option<Word<DealStatus>>,
 }
 

@@ -76,6 +76,7 @@ impl Resource for NotificationBody {
 #[schema(rename_all = "camelCase")]
 pub struct NotificationChange {
     /// Who acts.
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[deserr(default)]
     #[schema(value_type = Option<bool>)]
@@ -91,13 +92,17 @@ impl CommandBody for NotificationChange {}
 pub struct NotificationFilter {
     /// The recipient.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     post_id: Option<Id>,
     #[param(value_type = Option<Kind>)]
+    #[deserr(default)]
     kind: Option<Word<Kind>>,
     /// The read ones, or the unread.
     #[param(value_type = Option<bool>)]
+    #[deserr(default)]
     read: Option<Flag>,
 }
 

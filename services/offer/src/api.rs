@@ -88,19 +88,25 @@ impl Resource for OfferBody {
 #[schema(rename_all = "camelCase")]
 pub struct NewOffer {
     /// The buyer.
+    #[deserr(default)]
     user_id: Option<UserId>,
     post_id: Id,
     #[schema(value_type = OfferType)]
     offer_type: Word<OfferType>,
     /// The post's price as the buyer saw it.
+    #[deserr(default)]
     price: Option<Won>,
     /// Required where the price is negotiated.
+    #[deserr(default)]
     offered_price: Option<Won>,
+    #[deserr(default)]
     qty: Option<Qty>,
     #[schema(value_type = Option<PayMethod>)]
+    #[deserr(default)]
     pay_method: Option<Word<PayMethod>>,
     /// May be repeated: `offerPlaced`.
     #[schema(value_type = Option<OfferStatus>)]
+    #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
 }
 
@@ -152,18 +158,28 @@ impl NewOffer {
 pub struct OfferAnswer {
     /// `offerAccepted` or `offerRefused` (the seller), `offerCanceled` (the buyer).
     #[schema(value_type = Option<OfferStatus>)]
+    #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
     /// The buyer, whoever acts.
+    #[deserr(default)]
     user_id: Option<UserId>,
+    #[deserr(default)]
     seller_id: Option<UserId>,
+    #[deserr(default)]
     post_id: Option<Id>,
     #[schema(value_type = Option<OfferType>)]
+    #[deserr(default)]
     offer_type: Option<Word<OfferType>>,
+    #[deserr(default)]
     price: Option<Won>,
+    #[deserr(default)]
     offered_price: Option<Won>,
+    #[deserr(default)]
     agreed_price: Option<Won>,
+    #[deserr(default)]
     qty: Option<Qty>,
     #[schema(value_type = Option<PayMethod>)]
+    #[deserr(default)]
     pay_method: Option<Word<PayMethod>>,
 }
 
@@ -191,11 +207,14 @@ impl OfferAnswer {
 #[into_params(parameter_in = Query, rename_all = "camelCase")]
 pub struct OfferFilter {
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     post_id: Option<Id>,
     /// The buyer.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<OfferStatus>)]
+    #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
 }
 

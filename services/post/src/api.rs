@@ -111,18 +111,27 @@ impl Deserr<Faults> for Photos {
 #[schema(rename_all = "camelCase")]
 pub struct NewPost {
     /// The seller. A PUT may leave it out.
+    #[deserr(default)]
     user_id: Option<UserId>,
     goods: Line<200>,
     price: Won,
+    #[deserr(default)]
     address: Option<Line<200>>,
+    #[deserr(default)]
     description: Option<Prose<2000>>,
+    #[deserr(default)]
     category: Option<Line<100>>,
+    #[deserr(default)]
     photos: Option<Photos>,
+    #[deserr(default)]
     qty: Option<Qty>,
+    #[deserr(default)]
     hidden: Option<Flag>,
     /// May be repeated, and not written.
     #[schema(value_type = Option<PostStatus>)]
+    #[deserr(default)]
     status: Option<Word<PostStatus>>,
+    #[deserr(default)]
     create_dt: Option<Date>,
 }
 
@@ -151,6 +160,7 @@ impl NewPost {
 #[schema(rename_all = "camelCase")]
 pub struct PostChange {
     /// Who acts.
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[deserr(default)]
     #[schema(value_type = Option<String>)]
@@ -178,6 +188,7 @@ pub struct PostChange {
     hidden: Replace<Flag>,
     /// May be repeated, and not written.
     #[schema(value_type = Option<PostStatus>)]
+    #[deserr(default)]
     status: Option<Word<PostStatus>>,
 }
 
@@ -201,6 +212,7 @@ impl PostChange {
 #[derive(Debug, Deserr)]
 #[deserr(error = Faults, rename_all = camelCase)]
 pub struct Acting {
+    #[deserr(default)]
     user_id: Option<UserId>,
 }
 
@@ -213,22 +225,30 @@ impl CommandBody for Acting {}
 pub struct PostFilter {
     /// The seller; a seller's own list shows the hidden ones too.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<PostStatus>)]
+    #[deserr(default)]
     status: Option<Word<PostStatus>>,
     /// Words in goods or description.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     q: Option<Line<200>>,
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     category: Option<Line<100>>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     min_price: Option<Won>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     max_price: Option<Won>,
     /// A part of the address.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     address: Option<Line<200>>,
     #[param(value_type = Option<bool>)]
+    #[deserr(default)]
     hidden: Option<Flag>,
 }
 

@@ -125,8 +125,10 @@ impl From<PurchaseRow> for PurchaseBody {
 pub struct PurchaseFilter {
     /// The buyer.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     post_id: Option<Id>,
 }
 

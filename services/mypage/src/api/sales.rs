@@ -83,10 +83,13 @@ impl Resource for SaleBody {
 pub struct MyPageFilter {
     /// The seller; a seller's own list shows the hidden posts too.
     #[param(value_type = Option<String>)]
+    #[deserr(default)]
     user_id: Option<UserId>,
     #[param(value_type = Option<i64>)]
+    #[deserr(default)]
     post_id: Option<Id>,
     #[param(value_type = Option<PostStatus>)]
+    #[deserr(default)]
     status: Option<Word<PostStatus>>,
 }
 
@@ -111,6 +114,7 @@ impl Filter for MyPageFilter {
 #[derive(Debug, Deserr)]
 #[deserr(error = Faults, rename_all = camelCase)]
 pub struct Looking {
+    #[deserr(default)]
     user_id: Option<UserId>,
 }
 
