@@ -187,6 +187,12 @@ impl Client {
         self.send(Method::POST, path, &[], Some(body)).await
     }
 
+    /// POST with a JSON body to somebody who may be gone: the body of a 2xx, or nothing.
+    pub async fn try_post(&self, path: &str, body: Value) -> Option<Value> {
+        let response = self.http.post(format!("{}{path}", self.base)).json(&body).send().await.ok()?;
+        response.error_for_status().ok()?.json().await.ok()
+    }
+
     /// PATCH with a JSON body.
     pub async fn patch(&self, path: &str, body: Value) -> Reply {
         self.send(Method::PATCH, path, &[], Some(body)).await

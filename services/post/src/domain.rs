@@ -354,3 +354,6 @@ impl Post {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

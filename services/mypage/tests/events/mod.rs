@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use shared_events::{Envelope, Event, WireDate};
 
 /// Second `second` of the day.
-pub fn at(second: i64) -> WireDate {
+pub(crate) fn at(second: i64) -> WireDate {
     WireDate::from_epoch_millis(1_727_136_000_000 + second * 1000).unwrap()
 }
 
 /// An event that happened in that second: what every one of its kind has, and the fields given.
-pub fn event<E: Event>(second: i64, fields: Value) -> Envelope {
+pub(crate) fn event<E: Event>(second: i64, fields: Value) -> Envelope {
     let mut all = json!({
         "createDt": at(second), "updateDt": at(second), "address": "방배동", "photos": null, "category": null,
         "goods": "아이폰13 공기계", "userId": "seller01", "sellerId": "seller01", "price": 600_000, "qty": 1,

@@ -1,0 +1,1 @@
+//! The plumbing over real PostgreSQL.

@@ -1,0 +1,136 @@
+//! What goes on when a neighbour is down, and the circuit breaker between deal and post.
+
+mod common;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::StatusCode,
+    response::IntoResponse,
+};
+use chassis::testing::{Client, eventually, serve};
+use common::Market;
+use serde_json::json;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn with_every_other_service_stopped_posts_live_on() {
+    let mut market = Market::start().await;
+    let post_id = market.post("seller01", 1000, 1).await;
+    for service in ["offer", "deal", "mypage", "notification"] {
+        market.marketplace.stop_service(service).await;
+    }
+    let client = &market.client;
+    let written = market.post("seller01", 2000, 3).await;
+    let edited = json!({"price": "1500", "description": "방배동에서 만나요 🙂"});
+    assert_eq!(client.patch(&format!("/posts/{post_id}"), edited).await.expect(200)["price"], 1500);
+    assert_eq!(client.get("/posts").await.expect(200)["page"]["totalElements"], 2);
+    assert_eq!(client.get(&format!("/posts/{written}")).await.expect(200)["availableQty"], 3);
+    for path in ["/offers", "/deals", "/myPages", "/purchases", "/notifications"] {
+        let reply = client.get(path).await;
+        assert!(!reply.header("retry-after").is_empty(), "{path}");
+        reply.expect_problem(503, "upstream-unavailable");
+    }
+    market.stop().await;
+}
+
+#[tokio::test]
+async fn with_post_stopped_nothing_is_reserved_and_everything_else_works() {
+    let mut market = Market::start().await;
+    let post_id = market.post("seller01", 1000, 1).await;
+    let offer_id = market.offer("buyer01", post_id).await;
+    market.until("/purchases?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
+    market.marketplace.stop_service("post").await;
+
+    for _ in 0..12 {
+        let refused = market.reserve("buyer01", post_id, offer_id).await;
+        assert!(!refused.header("retry-after").is_empty());
+        refused.expect_problem(503, "dependency-unavailable");
+    }
+    // The breaker is open by now: refused at once.
+    let before = Instant::now();
+    assert_eq!(market.reserve("buyer01", post_id, offer_id).await.status, 503);
+    assert!(before.elapsed() < Duration::from_secs(1), "{:?}", before.elapsed());
+
+    let client = &market.client;
+    assert_eq!(client.get("/deals").await.expect(200)["page"]["totalElements"], 0);
+    let answer = json!({"offerStatus": "offerAccepted"});
+    client.patch(&format!("/offers/{offer_id}"), answer).await.expect(200);
+    // Its copy of the post allows another offer.
+    market.offer("buyer02", post_id).await;
+    assert_eq!(client.get("/myPages?userId=seller01").await.expect(200)["page"]["totalElements"], 1);
+    market.until("/notifications?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
+    market.stop().await;
+}
+
+/// Something between gateway and post that can be told to fail.
+#[derive(Clone)]
+struct Toll {
+    to: Client,
+    failing: Arc<AtomicBool>,
+}
+
+async fn pass(State(toll): State<Toll>, request: Request) -> axum::response::Response {
+    if toll.failing.load(Ordering::Relaxed) {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    }
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    let reply = toll.to.get(&path).await;
+    (reply.status, Body::from(reply.body.to_string())).into_response()
+}
+
+#[tokio::test]
+async fn the_breaker_opens_and_closes() {
+    let failing = Arc::new(AtomicBool::new(false));
+    let market_for_post = Market::start().await;
+    let (_, post) = market_for_post.marketplace.services[0];
+    let toll = Toll { to: Client::new(format!("http://{post}")), failing: failing.clone() };
+    let done = CancellationToken::new();
+    let toll = serve(Router::new().fallback(pass).with_state(toll), done.clone()).await;
+
+    // A second marketplace asks the first one's posts, with a toll in between and a breaker in a hurry.
+    let market = Market::tuned(|config| {
+        config.upstreams.post = toll.base().parse().unwrap();
+        config.breaker.open_for = Duration::from_millis(200);
+    })
+    .await;
+    let post_id = market_for_post.post("seller01", 1000, 1).await;
+    let check = format!("/posts/{post_id}/availability");
+    let state = async || {
+        let metrics = market.client.get("/metrics").await.body;
+        let line = metrics.as_str().unwrap().lines().find(|line| line.starts_with("circuit_breaker_state"));
+        line.and_then(|line| line.split(' ').next_back()).unwrap().to_owned()
+    };
+
+    market.client.get(&check).await.expect(200);
+    assert_eq!(state().await, "0", "closed");
+    failing.store(true, Ordering::Relaxed);
+    for _ in 0..20 {
+        market.client.get(&check).await;
+    }
+    assert_eq!(state().await, "2", "open");
+    let reply = market.client.get(&check).await;
+    assert!(!reply.header("retry-after").is_empty());
+    reply.expect_problem(503, "circuit-open");
+    // A plain read is not held off by it.
+    assert_eq!(market.client.get(&format!("/posts/{post_id}")).await.status, 500);
+
+    failing.store(false, Ordering::Relaxed);
+    eventually("three probes have closed it", async || {
+        market.client.get(&check).await;
+        state().await == "0"
+    })
+    .await;
+    market.client.get(&check).await.expect(200);
+    market.stop().await;
+    market_for_post.stop().await;
+    done.cancel();
+}
