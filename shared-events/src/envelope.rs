@@ -1,7 +1,8 @@
 //! How an event travels: the seeds' flat JSON as the value, CloudEvents in binary mode as the headers.
 
 use crate::WireDate;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use std::fmt;
 use uuid::Uuid;
 
@@ -151,14 +152,7 @@ impl Envelope {
         headers: impl Iterator<Item = (&'a str, &'a str)>,
         fallback_id: Uuid,
     ) -> Result<Self, MalformedRecord> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Common {
-            event_type: Option<String>,
-            timestamp: Option<WireDate>,
-            post_id: i64,
-        }
-        let common: Common = serde_json::from_slice(value).unwrap_or_default();
+        let common: Value = serde_json::from_slice(value).unwrap_or_default();
 
         let mut id = fallback_id;
         let (mut event_type, mut source, mut traceparent) = (None, String::new(), None);
@@ -172,14 +166,14 @@ impl Envelope {
             }
         }
         let event_type = event_type
-            .or(common.event_type)
+            .or_else(|| common["eventType"].as_str().map(str::to_owned))
             .ok_or_else(|| MalformedRecord("neither a type header nor an eventType".to_owned()))?;
         Ok(Self {
             id,
             event_type,
             source,
-            time: common.timestamp.unwrap_or_else(WireDate::now),
-            post_id: common.post_id,
+            time: serde_json::from_value(common["timestamp"].clone()).unwrap_or_else(|_| WireDate::now()),
+            post_id: common["postId"].as_i64().unwrap_or_default(),
             traceparent,
             // PostgreSQL takes no NUL, not even in a dead letter.
             value: String::from_utf8_lossy(value).replace('\0', "\u{fffd}"),

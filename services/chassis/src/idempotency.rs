@@ -126,8 +126,10 @@ impl<T: CommandBody> FromRequest<App> for Command<T> {
                 let key = Line::<255>::from_text(key.trim())
                     .map_err(|wrong| Problem::from(Faults::one("Idempotency-Key", wrong).malformed()).into_response())?;
                 let claimed = fields.get("userId").map(ToString::to_string).unwrap_or_default();
+                let scope = format!("{claimed} {} {}", parts.method, parts.uri.path());
                 Some(Key {
-                    scope: format!("{claimed} {} {}", parts.method, parts.uri.path()),
+                    // Digested, because a client may make it longer than an index takes (2.7 kB).
+                    scope: format!("{:x}", Sha256::digest(scope)),
                     key: key.0,
                     body_hash: Sha256::digest(&bytes).to_vec(),
                 })

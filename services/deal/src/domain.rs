@@ -363,3 +363,6 @@ impl Deal {
         .into()
     }
 }
+
+#[cfg(test)]
+mod tests;

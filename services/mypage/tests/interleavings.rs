@@ -7,8 +7,8 @@ use chassis::testing::TestService;
 use events::{at, event};
 use serde_json::{Value, json};
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, Envelope, OfferAccepted, OfferCanceled, OfferPlaced, PostEdited,
-    PostWrote, StatusUpdated,
+    DealCanceled, DealEnded, DealReserved, Envelope, OfferAccepted, OfferCanceled, OfferPlaced, PostWrote,
+    StatusUpdated,
 };
 use std::collections::VecDeque;
 
@@ -52,7 +52,7 @@ fn walk(n: i64) -> Story {
     ]
 }
 
-/// A deal that is called off: the post is for sale again, at a new price, and its next deal is reserved.
+/// A deal that is called off: its post is for sale again, and finds another buyer.
 fn second_try(n: i64) -> Story {
     let (post, first, second) = (n, 2 * n, 2 * n + 1);
     let offer = |offer, user, price, status, reason: Option<&str>| {
@@ -65,7 +65,6 @@ fn second_try(n: i64) -> Story {
             event::<PostWrote>(0, json!({"postId": post, "status": "created"})),
             event::<StatusUpdated>(4, json!({"postId": post, "status": "dealReserved"})),
             event::<StatusUpdated>(6, json!({"postId": post, "status": "created"})),
-            event::<PostEdited>(7, json!({"postId": post, "price": 550_000, "goods": "아이폰13 📱"})),
         ],
         vec![
             event::<OfferPlaced>(1, offer(first, "buyer01", 600_000, "offerPlaced", None)),
@@ -73,7 +72,7 @@ fn second_try(n: i64) -> Story {
                 6,
                 offer(first, "buyer01", 600_000, "offerCanceled", Some("deal-canceled")),
             ),
-            event::<OfferPlaced>(8, offer(second, "buyer02", 550_000, "offerPlaced", None)),
+            event::<OfferPlaced>(8, offer(second, "buyer02", 590_000, "offerPlaced", None)),
         ],
         vec![
             event::<DealReserved>(3, deal(2 * n, first, "buyer01", 600_000, "dealReserved")),
@@ -109,9 +108,9 @@ async fn ends_the_same(story: fn(i64) -> Story, posts: usize, page: Value, purch
         let mut publishers = story(n).map(VecDeque::from);
         for publisher in merge {
             let envelope = publishers[*publisher].pop_front().unwrap();
-            // Twice the same event, and once more as if nobody remembered it.
+            // Once more under another id: not even the inbox knows it.
             let forgotten = Envelope { id: uuid(), ..envelope.clone() };
-            envelopes.extend([envelope.clone(), envelope, forgotten]);
+            envelopes.extend([envelope, forgotten]);
         }
     }
     mypage.deliver_envelopes(&envelopes).await;
@@ -178,16 +177,16 @@ async fn the_walk_ends_the_same() {
 #[tokio::test]
 async fn a_canceled_deal_ends_the_same() {
     let page = json!({
-        "userId": "seller01", "status": "created", "createDt": at(0), "updateDt": at(7), "price": 550_000,
-        "goods": "아이폰13 📱", "offerCnt": 2, "bestOffer": 550_000, "likeCnt": 0,
+        "userId": "seller01", "status": "created", "createDt": at(0), "updateDt": at(6), "price": 600_000,
+        "goods": "아이폰13 공기계", "offerCnt": 2, "bestOffer": 590_000, "likeCnt": 0,
     });
     let first = json!({
         "userId": "buyer01", "offeredPrice": null, "agreedPrice": 600_000, "offerStatus": "offerCanceled",
         "dealStatus": "dealCanceled", "orderStatus": "canceled", "updateDt": at(6),
     });
     let second = json!({
-        "goods": "아이폰13 📱", "userId": "buyer02", "offerStatus": "offerPlaced", "dealId": null,
+        "goods": "아이폰13 공기계", "userId": "buyer02", "offerStatus": "offerPlaced", "dealId": null,
         "orderStatus": "placed", "orderStatusText": "주문접수",
     });
-    ends_the_same(second_try, 1260, page, &[first, second]).await;
+    ends_the_same(second_try, 560, page, &[first, second]).await;
 }

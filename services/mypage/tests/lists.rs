@@ -6,8 +6,8 @@ use chassis::testing::{Reply, TestService};
 use events::event;
 use serde_json::{Value, json};
 use shared_events::{
-    DealReserved, OfferAccepted, OfferPlaced, OfferRefused, PostDeleted, PostHidden, PostShown, PostWrote,
-    StatusUpdated,
+    DealCanceled, DealReserved, OfferAccepted, OfferPlaced, OfferRefused, PostDeleted, PostEdited,
+    PostHidden, PostShown, PostWrote, StatusUpdated,
 };
 
 /// Three posts of two sellers; two offers on the first, one accepted, one refused.
@@ -156,13 +156,27 @@ async fn hidden_posts_are_their_sellers_only_and_deleted_ones_vanish() {
 async fn price_and_date_are_the_deals_only_while_the_post_says_so() {
     let mypage = market().await;
     let price = async || mypage.client.get("/myPages/1").await.expect(200)["price"].clone();
-    let deal = json!({"dealId": 1, "postId": 1, "offerId": 2, "userId": "buyer02", "price": 500_000,
+    let mut deal = json!({"dealId": 1, "postId": 1, "offerId": 2, "userId": "buyer02", "price": 500_000,
         "status": "dealReserved"});
-    mypage.deliver_envelopes(&[event::<DealReserved>(8, deal)]).await;
+    mypage.deliver_envelopes(&[event::<DealReserved>(8, deal.clone())]).await;
     assert_eq!(price().await, 600_000);
     assert_eq!(mypage.client.get("/purchases/2").await.expect(200)["orderStatus"], "reserved");
     mypage
         .deliver_envelopes(&[event::<StatusUpdated>(9, json!({"postId": 1, "status": "dealReserved"}))])
         .await;
     assert_eq!(price().await, 500_000);
+
+    // A called-off deal counts no more, and neither does a deal of a post that is for sale again.
+    deal["status"] = json!("dealCanceled");
+    mypage.deliver_envelopes(&[event::<DealCanceled>(10, deal)]).await;
+    assert_eq!(price().await, 600_000);
+    mypage
+        .deliver_envelopes(&[
+            event::<StatusUpdated>(11, json!({"postId": 1, "status": "created"})),
+            event::<PostEdited>(12, json!({"postId": 1, "price": 550_000, "goods": "아이폰13 📱"})),
+        ])
+        .await;
+    let page = mypage.client.get("/myPages/1").await.expect(200);
+    assert_eq!((&page["price"], &page["goods"]), (&json!(550_000), &json!("아이폰13 📱")));
+    assert_eq!(page["updateDt"], json!(events::at(12)));
 }

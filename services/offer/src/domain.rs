@@ -324,3 +324,6 @@ impl Offer {
 pub fn losers_can_go(post: &PostCopy, units_won: i64) -> bool {
     post.status == PostStatus::DealEnded && units_won >= i64::from(post.qty)
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,10 +24,14 @@ use std::sync::{
 
 /// Kafka, with a topic and groups that no other test has.
 pub fn kafka() -> Option<KafkaSettings> {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let brokers = std::env::var("KAFKA_BOOTSTRAP_SERVERS").ok().filter(|brokers| !brokers.is_empty())?;
+    Some(topic_of_our_own(brokers))
+}
+
+fn topic_of_our_own(brokers: String) -> KafkaSettings {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("test-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    Some(KafkaSettings { topic: name.clone(), group_prefix: format!("{name}-"), ..KafkaSettings::at(brokers) })
+    KafkaSettings { topic: name.clone(), group_prefix: format!("{name}-"), ..KafkaSettings::at(brokers) }
 }
 
 /// A running marketplace.
@@ -36,6 +40,7 @@ pub struct Market {
     /// Speaks to the gateway.
     pub client: Client,
     pub database: PgConnectOptions,
+    pub kafka: Option<KafkaSettings>,
 }
 
 impl Market {
@@ -43,19 +48,28 @@ impl Market {
         Self::tuned(|_| {}).await
     }
 
+    /// On a Kafka of its own.
+    pub async fn with_kafka(brokers: String) -> Self {
+        Self::put_together(Some(topic_of_our_own(brokers)), |_| {}).await
+    }
+
     /// With other settings of the gateway.
     pub async fn tuned(tune: impl FnOnce(&mut gateway::Config)) -> Self {
+        Self::put_together(kafka(), tune).await
+    }
+
+    async fn put_together(kafka: Option<KafkaSettings>, tune: impl FnOnce(&mut gateway::Config)) -> Self {
         let database = testing::database().await;
         let plan = Plan {
             host: "127.0.0.1".to_owned(),
             port: 0,
             database: Database::Running(database.clone()),
-            kafka: kafka(),
+            kafka: kafka.clone(),
             services: SERVICES.into_iter().chain([console as fn() -> Service]).collect(),
         };
         let marketplace = Marketplace::start(&plan, tune).await.unwrap_or_else(|error| panic!("{error}"));
         let client = Client::new(format!("http://{}", marketplace.gateway));
-        Self { marketplace, client, database }
+        Self { marketplace, client, database, kafka }
     }
 
     /// Types one of the seeds' httpie commands: every `name=value` is sent as a string.

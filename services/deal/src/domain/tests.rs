@@ -1,0 +1,222 @@
+//! Every state × every command, as tables.
+
+use super::*;
+use shared_events::Publish;
+use time::macros::datetime;
+
+const NOW: OffsetDateTime = datetime!(2024-09-24 09:00 UTC);
+const LATER: OffsetDateTime = datetime!(2024-09-25 09:00 UTC);
+const SAID: OffsetDateTime = datetime!(2024-09-20 00:00 UTC);
+
+fn offer(offer_type: OfferType, offer_status: OfferStatus) -> OfferCopy {
+    OfferCopy {
+        offer_id: 3,
+        post_id: 1,
+        user_id: "buyer".into(),
+        seller_id: "seller".into(),
+        offer_type,
+        agreed_price: 510_000,
+        qty: 2,
+        offer_status,
+    }
+}
+
+fn wish() -> Wish {
+    Wish { user_id: "buyer".into(), post_id: 1, price: None, qty: None }
+}
+
+fn deal(status: DealStatus) -> Deal {
+    Deal {
+        deal_id: 9,
+        offer_id: 3,
+        post_id: 1,
+        user_id: "buyer".into(),
+        seller_id: "seller".into(),
+        price: 510_000,
+        qty: 2,
+        status,
+        reserve_dt: None,
+        meet_place: None,
+        fulfilment: Fulfilment::Meetup,
+        address: None,
+        history: Json(vec![Step { status: DealStatus::DealReserved, at: NOW.into(), by: None }]),
+        version: 4,
+        create_dt: NOW,
+        update_dt: NOW,
+    }
+}
+
+fn types(events: &[DealEvent]) -> Vec<String> {
+    events.iter().map(|event| event.envelope(None).event_type).collect()
+}
+
+#[test]
+fn every_kind_of_offer_in_every_state() {
+    use OfferStatus::*;
+    use OfferType::{DealOffered, PriceNegotiated};
+    // Ok holds the post's price that the deal relies on.
+    let table = [
+        (DealOffered, OfferPlaced, Ok(Some(510_000))),
+        (DealOffered, OfferAccepted, Ok(None)),
+        (DealOffered, OfferRefused, Err(Refusal::OfferNotOpen(OfferRefused))),
+        (DealOffered, OfferCanceled, Err(Refusal::OfferNotOpen(OfferCanceled))),
+        (DealOffered, DealEnded, Err(Refusal::OfferNotOpen(DealEnded))),
+        (PriceNegotiated, OfferPlaced, Err(Refusal::OfferNotAccepted)),
+        (PriceNegotiated, OfferAccepted, Ok(None)),
+        (PriceNegotiated, OfferRefused, Err(Refusal::OfferNotOpen(OfferRefused))),
+        (PriceNegotiated, OfferCanceled, Err(Refusal::OfferNotOpen(OfferCanceled))),
+        (PriceNegotiated, DealEnded, Err(Refusal::OfferNotOpen(DealEnded))),
+    ];
+    assert_eq!(table.len(), OfferType::ALL.len() * OfferStatus::ALL.len());
+    for (kind, status, expected) in table {
+        let terms = wish().on(offer(kind, status));
+        assert_eq!(terms.map(|terms| terms.listed_price), expected, "{kind} {status}");
+    }
+}
+
+#[test]
+fn a_wish_must_say_what_the_offer_says() {
+    let mismatch = Some(Refusal::OfferMismatch(3));
+    let table = [
+        (wish(), None),
+        (Wish { price: Some(510_000), qty: Some(2), ..wish() }, None),
+        (Wish { user_id: "another".into(), ..wish() }, mismatch.clone()),
+        (Wish { user_id: "seller".into(), ..wish() }, mismatch.clone()),
+        (Wish { post_id: 2, price: Some(1), ..wish() }, mismatch),
+        (Wish { price: Some(509_999), ..wish() }, Some(Refusal::TermsDiffer("510000 won".into()))),
+        (Wish { price: Some(0), ..wish() }, Some(Refusal::TermsDiffer("510000 won".into()))),
+        (Wish { qty: Some(1), ..wish() }, Some(Refusal::TermsDiffer("2 units".into()))),
+    ];
+    for (wish, refusal) in table {
+        let offer = offer(OfferType::DealOffered, OfferStatus::OfferPlaced);
+        assert_eq!(wish.on(offer).err(), refusal, "{wish:?}");
+    }
+}
+
+#[test]
+fn a_deal_can_only_be_reserved_on_an_available_post() {
+    use PostStatus::{Created, DealEnded, DealReserved};
+    use Refusal::{NotEnoughStock, PostNotAvailable, PriceChanged};
+    // The offer is about two units; `listed` is the price it relies on.
+    let table = [
+        // status, hidden, price, qty, listed → refusal
+        (Created, false, 510_000, 2, Some(510_000), None),
+        (Created, false, 510_000, 2, None, None),
+        // The `stock` row knows better which units are free.
+        (DealReserved, false, 510_000, 2, Some(510_000), None),
+        (DealEnded, false, 510_000, 2, Some(510_000), Some(PostNotAvailable)),
+        (DealEnded, false, 510_000, 2, None, Some(PostNotAvailable)),
+        (Created, true, 510_000, 2, Some(510_000), Some(PostNotAvailable)),
+        (DealReserved, true, 510_000, 2, None, Some(PostNotAvailable)),
+        (DealEnded, true, 510_000, 2, None, Some(PostNotAvailable)),
+        // Who accepted the offer agreed to its price.
+        (Created, false, 600_000, 2, None, None),
+        (Created, false, 600_000, 2, Some(510_000), Some(PriceChanged(600_000))),
+        (DealReserved, false, 1, 2, Some(510_000), Some(PriceChanged(1))),
+        (Created, false, 510_000, 1, Some(510_000), Some(NotEnoughStock(1))),
+        (Created, false, 510_000, 9, None, None),
+    ];
+    for (status, hidden, price, qty, listed_price, refusal) in table {
+        let offer = offer(OfferType::DealOffered, OfferStatus::OfferPlaced);
+        let terms = Terms { offer, listed_price };
+        let post = Availability { post_id: 1, price, qty, status, hidden, version: 1 };
+        assert_eq!(terms.check(&post).err(), refusal, "{post:?}, {listed_price:?}");
+    }
+}
+
+#[test]
+fn no_more_units_are_promised_than_there_are() {
+    use Refusal::{NotEnoughStock, PostNotAvailable};
+    let table = [
+        // qty, promised, asked for → refusal
+        (1, 0, 1, None),
+        (1, 1, 1, Some(PostNotAvailable)),
+        (3, 1, 2, None),
+        (3, 2, 2, Some(NotEnoughStock(1))),
+        (3, 3, 2, Some(PostNotAvailable)),
+        (3, 0, 4, Some(NotEnoughStock(3))),
+    ];
+    for (qty, promised, units, refusal) in table {
+        assert_eq!(Stock { qty, promised }.promise(units).err(), refusal, "{units} of {qty}, {promised} promised");
+    }
+}
+
+#[test]
+fn every_written_status_on_every_status_by_everyone() {
+    use DealStatus::*;
+    // Rows: from. Columns: to, in the order of `DealStatus::ALL`. None: too late; else the events.
+    #[rustfmt::skip]
+    let table = [
+        //              reserved      canceled                     ended
+        (DealReserved, [Some(vec![]), Some(vec!["DealCanceled"]), Some(vec!["DealEnded"])]),
+        (DealCanceled, [None,         Some(vec![]),               None]),
+        (DealEnded,    [None,         None,                       Some(vec![])]),
+    ];
+    assert_eq!(table.len(), DealStatus::ALL.len());
+    for (from, columns) in table {
+        for (&to, told) in DealStatus::ALL.iter().zip(columns) {
+            for actor in [None, Some("buyer"), Some("seller"), Some("stranger")] {
+                for said in [None, Some(SAID)] {
+                    let case = format!("{from} → {to} by {actor:?}");
+                    let mut deal = deal(from);
+                    let mut expected = deal.clone();
+                    let result = deal.become_(to, actor, said, LATER);
+                    let expected_result = match (&told, actor) {
+                        (_, Some("stranger")) => Err(Refusal::NotAParty),
+                        (None, _) => Err(Refusal::WrongState { from, to }),
+                        (Some(told), _) => Ok(told.iter().map(ToString::to_string).collect()),
+                    };
+                    if matches!(&expected_result, Ok(told) if !told.is_empty()) {
+                        expected.status = to;
+                        expected.version = 5;
+                        expected.update_dt = said.unwrap_or(LATER);
+                        expected.history.push(Step { status: to, at: LATER.into(), by: actor.map(Into::into) });
+                    }
+                    assert_eq!(result.map(|events| types(&events)), expected_result, "{case}");
+                    assert_eq!(deal, expected, "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn compensation_cancels_what_is_still_reserved_and_comes_too_late_for_the_rest() {
+    for &from in DealStatus::ALL {
+        let mut deal = deal(from);
+        let before = deal.clone();
+        let events = deal.give_up("post-deleted", LATER);
+        if from == DealStatus::DealReserved {
+            let [DealEvent::DealCanceled(event)] = &events[..] else { panic!("{events:?}") };
+            assert_eq!(event.reason.as_deref(), Some("post-deleted"));
+            assert_eq!((deal.status, deal.version, deal.update_dt), (DealStatus::DealCanceled, 5, LATER));
+            let step = Step { status: DealStatus::DealCanceled, at: LATER.into(), by: Some("post-deleted".into()) };
+            assert_eq!(deal.history.last(), Some(&step));
+        } else {
+            assert_eq!((types(&events), &deal), (Vec::new(), &before), "{from}");
+        }
+    }
+}
+
+#[test]
+fn every_refusal_has_its_status_and_code() {
+    let (from, to) = (DealStatus::DealEnded, DealStatus::DealCanceled);
+    let table = [
+        (Refusal::UnknownPost, 404, "post-not-found"),
+        (Refusal::UnknownOffer, 404, "offer-not-found"),
+        (Refusal::OfferMismatch(1), 409, "offer-mismatch"),
+        (Refusal::OfferNotAccepted, 409, "offer-not-accepted"),
+        (Refusal::OfferNotOpen(OfferStatus::OfferRefused), 409, "offer-not-open"),
+        (Refusal::OfferAlreadyReserved, 409, "offer-already-reserved"),
+        (Refusal::TermsDiffer("1 won".into()), 409, "terms-differ"),
+        (Refusal::PostNotAvailable, 409, "post-not-available"),
+        (Refusal::PriceChanged(1), 409, "price-changed"),
+        (Refusal::NotEnoughStock(1), 409, "not-enough-stock"),
+        (Refusal::NotAParty, 403, "not-a-party"),
+        (Refusal::WrongState { from, to }, 409, "deal-not-open"),
+    ];
+    for (refusal, status, code) in table {
+        let problem = Problem::from(refusal.clone());
+        assert_eq!((problem.status().as_u16(), problem.code()), (status, code), "{refusal:?}");
+    }
+}

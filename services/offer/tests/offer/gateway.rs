@@ -1,0 +1,82 @@
+//! A stand-in for the gateway: it answers what it was told to, and counts who asks.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use chassis::testing::serve;
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// How the gateway answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    /// What it was told, else 404.
+    Answers,
+    /// 503, with this in `Retry-After`.
+    Refuses(u32),
+    /// Not before the mood changes; then with what was true when it was asked.
+    Hangs,
+}
+
+/// The gateway as a service sees it, with the owners of everything behind it.
+pub(crate) struct Gateway {
+    url: String,
+    known: Arc<Known>,
+    _server: DropGuard,
+}
+
+struct Known {
+    answers: Mutex<HashMap<String, Value>>,
+    asked: Mutex<Vec<String>>,
+    mood: watch::Sender<Mood>,
+}
+
+impl Gateway {
+    pub(crate) async fn start() -> Self {
+        let known = Known { answers: Mutex::default(), asked: Mutex::default(), mood: watch::Sender::new(Mood::Answers) };
+        let known = Arc::new(known);
+        let shutdown = CancellationToken::new();
+        let router = Router::new().fallback(answer).with_state(known.clone());
+        let url = serve(router, shutdown.clone()).await.base().to_owned();
+        Self { url, known, _server: shutdown.drop_guard() }
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// From now on, `path` is answered with `body`.
+    pub(crate) fn tell(&self, path: impl Into<String>, body: Value) {
+        self.known.answers.lock().unwrap().insert(path.into(), body);
+    }
+
+    pub(crate) fn mood(&self, mood: Mood) {
+        self.known.mood.send_replace(mood);
+    }
+
+    /// How often it was asked for something below `path`, since the last time somebody wanted to know.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.known.asked.lock().unwrap().extract_if(.., |asked| asked.starts_with(path)).count()
+    }
+}
+
+async fn answer(State(known): State<Arc<Known>>, uri: Uri) -> Response {
+    known.asked.lock().unwrap().push(uri.path().to_owned());
+    let answer = known.answers.lock().unwrap().get(uri.path()).cloned();
+    let mood = *known.mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await.expect("the gateway lives");
+    match (mood, answer) {
+        (Mood::Refuses(seconds), _) => {
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds.to_string())]).into_response()
+        }
+        (_, Some(body)) => Json(body).into_response(),
+        (_, None) => (StatusCode::NOT_FOUND, Json(json!({"status": 404}))).into_response(),
+    }
+}

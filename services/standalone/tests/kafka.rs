@@ -1,0 +1,254 @@
+//! What only a real Kafka can show. `KAFKA_BOOTSTRAP_SERVERS=… cargo test -p standalone -- --include-ignored`
+
+mod common;
+
+use chassis::testing::{self, Client, eventually};
+use common::Market;
+use rdkafka::{
+    ClientConfig, Message,
+    consumer::{Consumer, StreamConsumer},
+    message::Headers,
+};
+use serde_json::{Value, json};
+use sqlx::ConnectOptions;
+use std::{
+    collections::HashMap,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+/// A broker of this test's own, by `scripts/kafka`; stopped when the test ends.
+struct Broker {
+    port: String,
+    data: PathBuf,
+}
+
+impl Broker {
+    fn new() -> Self {
+        let port = free_port().to_string();
+        let data = std::env::temp_dir().join(format!("secondhandtrading-kafka-{}-{port}", std::process::id()));
+        Self { port, data }
+    }
+
+    fn script(&self, command: &str) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/kafka");
+        let mut script = Command::new(script);
+        // Its pid files too go where the test's data goes.
+        script.args([command, "--port", &self.port]).env("XDG_STATE_HOME", self.data.join("state"));
+        if command == "start" {
+            script.arg("--data").arg(self.data.join("log"));
+        }
+        assert!(script.status().unwrap().success(), "scripts/kafka {command}");
+    }
+
+    fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.script("stop");
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A record of the topic.
+struct Record {
+    key: String,
+    partition: i32,
+    headers: HashMap<String, String>,
+    value: Value,
+}
+
+/// Reads the topic from its beginning until `count` records are there.
+async fn read_topic(brokers: &str, topic: &str, count: usize) -> Vec<Record> {
+    let consumer: StreamConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", format!("{topic}-reader"))
+        .set("auto.offset.reset", "earliest")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let mut records = Vec::new();
+    while records.len() < count {
+        let next = tokio::time::timeout(Duration::from_secs(30), consumer.recv()).await;
+        let message = next.expect("another record within 30 s").unwrap();
+        let headers = message.headers().unwrap().iter();
+        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap().to_vec()).unwrap();
+        records.push(Record {
+            key: text(message.key()),
+            partition: message.partition(),
+            headers: headers.map(|header| (header.key.to_owned(), text(header.value))).collect(),
+            value: serde_json::from_slice(message.payload().unwrap()).unwrap(),
+        });
+    }
+    records
+}
+
+#[tokio::test]
+#[ignore = "needs KAFKA_BOOTSTRAP_SERVERS"]
+async fn records_have_the_post_as_key_and_the_headers_of_the_contract() {
+    let market = Market::start().await;
+    let kafka = market.kafka.clone().expect("KAFKA_BOOTSTRAP_SERVERS");
+    let post_id = market.post("seller01", 10_000, 1).await;
+    let offer_id = market.offer("buyer01", post_id).await;
+    market.reserve("buyer01", post_id, offer_id).await.expect(201);
+
+    let records = read_topic(&kafka.bootstrap_servers, &kafka.topic, 6).await;
+    for record in &records {
+        assert_eq!(record.key, post_id.to_string());
+        assert_eq!(record.partition, records[0].partition, "all of a post in one partition");
+        let header = |name: &str| record.headers.get(name).map(String::as_str).unwrap_or_default();
+        assert_eq!(header("type"), record.value["eventType"]);
+        assert_eq!(header("ce_type"), record.value["eventType"]);
+        assert_eq!((header("contentType"), header("content-type")), ("application/json", "application/json"));
+        assert_eq!(header("ce_specversion"), "1.0");
+        assert_eq!(header("ce_id").as_bytes()[14], b'7', "a UUID of version 7");
+        assert!(header("ce_source").starts_with("/services/"));
+        assert!(header("ce_time").ends_with("+00:00"));
+        assert_eq!(header("traceparent").len(), 55);
+    }
+    let types: Vec<_> = records.iter().map(|record| record.value["eventType"].as_str().unwrap()).collect();
+    for event_type in ["PostWrote", "OfferPlaced", "DealReserved", "OfferAccepted", "QtyDecreased", "StatusUpdated"] {
+        assert!(types.contains(&event_type), "{types:?}");
+    }
+    market.stop().await;
+}
+
+/// Commands of every service go on while Kafka is away, and everything catches up after.
+#[tokio::test]
+#[ignore = "needs scripts/kafka"]
+async fn kafka_away_refuses_no_command() {
+    let broker = Broker::new();
+    broker.script("start");
+    let market = Market::with_kafka(broker.address()).await;
+    let post_id = market.post("seller01", 10_000, 1).await;
+    market.until("/myPages?userId=seller01", |list| list["page"]["totalElements"] == 1).await;
+
+    broker.script("stop");
+    let begun = Instant::now();
+    let mut posts = vec![post_id];
+    // Away for a good while, with a whole walk every second. No event is needed for any of it.
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    while begun.elapsed() < Duration::from_secs(12) {
+        seconds.tick().await;
+        let post_id = market.post("seller01", 10_000, 1).await;
+        let offer_id = market.offer("buyer01", post_id).await;
+        let accept = json!({"offerStatus": "offerAccepted"});
+        market.client.patch(&format!("/offers/{offer_id}"), accept).await.expect(200);
+        let deal = market.reserve("buyer01", post_id, offer_id).await.expect(201)["dealId"].clone();
+        market.client.patch(&format!("/deals/{deal}"), json!({"status": "dealEnded"})).await.expect(200);
+        for path in ["/myPages", "/purchases", "/notifications"] {
+            market.client.get(path).await.expect(200);
+        }
+        posts.push(post_id);
+    }
+    assert_eq!(market.client.get("/myPages").await.expect(200)["page"]["totalElements"], 1);
+
+    broker.script("start");
+    for post_id in &posts[1..] {
+        market.until(&format!("/posts/{post_id}"), |post| post["status"] == "dealEnded").await;
+    }
+    let rows = posts.len();
+    market.until("/myPages?userId=seller01", |list| list["page"]["totalElements"] == rows).await;
+    market
+        .until("/notifications?kind=dealEnded", |list| list["page"]["totalElements"] == 2 * (rows - 1))
+        .await;
+    market.stop().await;
+}
+
+/// One of the programs, running on its own.
+struct Program {
+    name: &'static str,
+    child: Child,
+}
+
+impl Program {
+    fn start(name: &'static str, environment: &[(&str, String)]) -> Self {
+        // Beside the test's own folder, where `cargo test --workspace` puts them.
+        let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+        let mut command = Command::new(target.join(name));
+        command.env_remove("DATABASE_URL").envs(environment.iter().map(|(name, value)| (*name, value)));
+        Self { name, child: command.spawn().unwrap_or_else(|error| panic!("{name}: {error}")) }
+    }
+
+    /// Tells it to stop and waits: within ten seconds, with exit code 0.
+    fn stop(mut self) {
+        let begun = Instant::now();
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.name);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{}: {:?}", self.name, begun.elapsed());
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Every service and the gateway as a process of its own, configured by its environment.
+#[tokio::test]
+#[ignore = "needs KAFKA_BOOTSTRAP_SERVERS and the programs"]
+async fn six_processes_are_a_marketplace() {
+    let kafka = common::kafka().expect("KAFKA_BOOTSTRAP_SERVERS");
+    let database = testing::database().await;
+    let ports: HashMap<_, _> = ["gateway", "post", "offer", "deal", "mypage", "notification"]
+        .map(|name| (name, free_port()))
+        .into();
+    let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
+    let services = ["post", "offer", "deal", "mypage", "notification"];
+    let mut programs: Vec<_> = services
+        .into_iter()
+        .map(|name| {
+            let environment = [
+                ("PORT", ports[name].to_string()),
+                ("DATABASE_ADMIN_URL", database.to_url_lossy().to_string()),
+                ("DATABASE_URL", database.clone().username(name).to_url_lossy().to_string()),
+                ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers.clone()),
+                ("KAFKA_TOPIC", kafka.topic.clone()),
+                ("KAFKA_GROUP_PREFIX", kafka.group_prefix.clone()),
+                ("GATEWAY_URL", address("gateway")),
+            ];
+            Program::start(name, &environment)
+        })
+        .collect();
+    let environment = [
+        ("PORT", ports["gateway"].to_string()),
+        ("POST_URL", address("post")),
+        ("OFFER_URL", address("offer")),
+        ("DEAL_URL", address("deal")),
+        ("MYPAGE_URL", address("mypage")),
+        ("NOTIFICATION_URL", address("notification")),
+    ];
+    programs.push(Program::start("gateway", &environment));
+    for name in ports.keys() {
+        eventually(&format!("{name} is ready"), async || {
+            reqwest::get(format!("{}/readyz", address(name))).await.is_ok_and(|reply| reply.status() == 200)
+        })
+        .await;
+    }
+
+    let market = Client::new(address("gateway"));
+    let post = json!({"userId": "seller01", "goods": "무선마우스", "price": "10000"});
+    let post_id = market.post("/posts", post).await.expect(201)["postId"].clone();
+    let offer = json!({"userId": "buyer01", "postId": post_id, "offerType": "dealOffered"});
+    let offer_id = market.post("/offers", offer).await.expect(201)["offerId"].clone();
+    let deal = json!({"userId": "buyer01", "postId": post_id, "offerId": offer_id});
+    let deal_id = market.post("/deals", deal).await.expect(201)["dealId"].clone();
+    market.patch(&format!("/deals/{deal_id}"), json!({"status": "dealEnded"})).await.expect(200);
+    eventually("the purchase has ended", async || {
+        let list = market.get("/purchases?userId=buyer01").await.body;
+        list["_embedded"]["purchases"][0]["orderStatus"] == "ended"
+    })
+    .await;
+    programs.into_iter().rev().for_each(Program::stop);
+}

@@ -1,0 +1,184 @@
+//! Every event's JSON, held to a checked-in copy. A change here is a change of the contract: only a nullable field
+//! after all others is compatible.
+
+use shared_events::*;
+
+const AT: i64 = 1_727_139_799_825;
+
+fn day(text: &str) -> WireDate {
+    text.parse().unwrap()
+}
+
+fn line<E: Event + std::fmt::Debug + PartialEq>(event: E) -> String {
+    let envelope = Envelope::at(&event, WireDate::from_epoch_millis(AT).unwrap(), None);
+    assert_eq!(envelope.parse::<E>().unwrap(), event, "reads back as itself");
+    assert_eq!(envelope.post_id, 1);
+    envelope.value
+}
+
+macro_rules! answer {
+    ($name:ident, $status:ident, $reason:expr) => {
+        line($name {
+            offer_id: 3,
+            user_id: "buyer03".into(),
+            offered_price: Some(510_000),
+            post_id: 1,
+            offer_status: OfferStatus::$status,
+            seller_id: "seller01".into(),
+            qty: 1,
+            agreed_price: 510_000,
+            pay_method: PayMethod::None,
+            reason: $reason,
+        })
+    };
+}
+
+#[test]
+fn every_event_is_what_was_agreed() {
+    let (updated, seller) = (day("2024-09-25"), || "seller01".to_owned());
+    let lines = [
+        line(PostWrote {
+            post_id: 1,
+            user_id: seller(),
+            create_dt: Some(day("2024-09-24")),
+            price: 600_000,
+            address: Some("방배동".into()),
+            photos: None,
+            status: PostStatus::Created,
+            goods: "아이폰13 공기계".into(),
+            qty: 1,
+            category: None,
+            version: 1,
+        }),
+        line(PostEdited {
+            post_id: 1,
+            user_id: seller(),
+            price: 550_000,
+            update_dt: updated,
+            goods: "아이폰13 공기계".into(),
+            qty: 1,
+            address: None,
+            category: Some("휴대폰".into()),
+            previous_price: 600_000,
+            version: 2,
+        }),
+        line(PostDeleted { post_id: 1, user_id: seller() }),
+        line(PostHidden { post_id: 1, user_id: seller(), update_dt: updated, version: 3 }),
+        line(PostShown { post_id: 1, user_id: seller(), update_dt: updated, version: 4 }),
+        line(StatusUpdated {
+            post_id: 1,
+            status: PostStatus::DealReserved,
+            update_dt: updated,
+            user_id: seller(),
+            available_qty: 0,
+            version: 5,
+        }),
+        line(QtyDecreased { post_id: 1, deal_id: 2, qty: 1, available_qty: 0 }),
+        line(QtyRestored { post_id: 1, deal_id: 2, qty: 1, available_qty: 1 }),
+        line(PostUnavailable { post_id: 1, deal_id: 2, reason: "post-deleted".into() }),
+        line(OfferPlaced {
+            offer_id: 3,
+            user_id: "buyer03".into(),
+            price: 600_000,
+            offered_price: Some(510_000),
+            post_id: 1,
+            offer_status: OfferStatus::OfferPlaced,
+            offer_type: OfferType::PriceNegotiated,
+            seller_id: seller(),
+            qty: 1,
+            agreed_price: 510_000,
+            pay_method: PayMethod::None,
+            expires_dt: None,
+        }),
+        answer!(OfferAccepted, OfferAccepted, None),
+        answer!(OfferRefused, OfferRefused, None),
+        answer!(OfferCanceled, OfferCanceled, Some("post-ended".into())),
+        line(DealReserved {
+            deal_id: 2,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            status: DealStatus::DealReserved,
+            update_dt: day("2024-09-24"),
+            price: 510_000,
+            offer_id: 3,
+            seller_id: seller(),
+            qty: 1,
+            reserve_dt: Some(updated),
+            fulfilment: Fulfilment::Meetup,
+            listed_price: None,
+        }),
+        line(DealEnded {
+            deal_id: 2,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            status: DealStatus::DealEnded,
+            update_dt: updated,
+            price: 510_000,
+            offer_id: 3,
+            seller_id: seller(),
+            qty: 1,
+            reserve_dt: None,
+            fulfilment: Fulfilment::Meetup,
+        }),
+        line(DealCanceled {
+            deal_id: 2,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            status: DealStatus::DealCanceled,
+            update_dt: updated,
+            offer_id: 3,
+            seller_id: seller(),
+            price: 510_000,
+            qty: 1,
+            reason: Some("offer-canceled".into()),
+        }),
+    ];
+    let agreed = include_str!("events.jsonl");
+    for (line, agreed) in lines.iter().zip(agreed.lines()) {
+        assert_eq!(line, agreed);
+    }
+    assert_eq!(lines.len(), agreed.lines().count(), "every event has a line in events.jsonl: {lines:#?}");
+}
+
+#[test]
+fn headers_are_cloudevents_and_the_seeds() {
+    let event = PostDeleted { post_id: 1, user_id: "seller01".into() };
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
+    let envelope = Envelope::at(&event, WireDate::from_epoch_millis(AT).unwrap(), Some(trace.clone()));
+    let id = envelope.id.to_string();
+    let expected = [
+        ("type", "PostDeleted"),
+        ("contentType", "application/json"),
+        ("content-type", "application/json"),
+        ("ce_specversion", "1.0"),
+        ("ce_id", id.as_str()),
+        ("ce_source", "/services/post"),
+        ("ce_type", "PostDeleted"),
+        ("ce_time", "2024-09-24T01:03:19.825+00:00"),
+        ("traceparent", trace.as_str()),
+    ];
+    let headers = envelope.headers();
+    assert_eq!(headers.iter().map(|(name, text)| (*name, text.as_str())).collect::<Vec<_>>(), expected);
+
+    let pairs = headers.iter().map(|(name, text)| (*name, text.as_str()));
+    let received = Envelope::from_record(envelope.value.as_bytes(), pairs, uuid::Uuid::nil()).unwrap();
+    assert_eq!(received, envelope);
+}
+
+#[test]
+fn a_record_of_another_make_is_known_by_its_value_and_place() {
+    let value = br#"{"eventType":"PostDeleted","timestamp":1727139799825,"postId":"1","userId":"seller01"}"#;
+    let place = uuid::Uuid::from_u128(7);
+    let received = Envelope::from_record(value, std::iter::empty(), place).unwrap();
+    assert_eq!((received.id, received.event_type.as_str()), (place, "PostDeleted"));
+    assert!(received.parse::<PostDeleted>().is_err(), "a known type that does not parse is told as such");
+    assert!(Envelope::from_record(b"{}", std::iter::empty(), place).is_err(), "no type at all");
+    assert!(Envelope::from_record(b"\xff", [("type", "PostDeleted")].into_iter(), place).is_ok());
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_record_makes_it_panic(value: Vec<u8>, name in "type|ce_id|ce_source|traceparent|x", text: String) {
+        let _ = Envelope::from_record(&value, [(name.as_str(), text.as_str())].into_iter(), uuid::Uuid::nil());
+    }
+}
