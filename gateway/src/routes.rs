@@ -12,10 +12,17 @@ pub type Route = (&'static str, fn(&Upstreams) -> &Uri);
 pub const ROUTES: &[Route] = &[
     ("posts", |to| &to.post),
     ("offers", |to| &to.offer),
+    ("messages", |to| &to.offer),
+    ("wishlists", |to| &to.offer),
     ("deals", |to| &to.deal),
+    ("payments", |to| &to.deal),
+    ("wallets", |to| &to.deal),
+    ("reviews", |to| &to.deal),
     ("myPages", |to| &to.mypage),
     ("sales", |to| &to.mypage),
     ("purchases", |to| &to.mypage),
+    ("users", |to| &to.mypage),
     ("notifications", |to| &to.notification),
     ("notices", |to| &to.notification),
+    ("alerts", |to| &to.notification),
 ];

@@ -1,11 +1,14 @@
 //! What the deal service tells.
 
-use crate::{DealStatus, Fulfilment, WireDate, Won, envelope::events};
+use crate::{DealStatus, Fulfilment, PayMethod, PaymentState, WireDate, Won, envelope::events};
 use serde::{Deserialize, Serialize};
 
 events!("deal":
     /// One of the deal service's events.
-    DealEvent { DealReserved, DealEnded, DealCanceled }
+    DealEvent {
+        DealReserved, DealEnded, DealCanceled, DealRescheduled, DeliveryStarted, CancelRequested, CancelDeclined,
+        PaymentPlaced, PaymentHeld, PaymentReleased, PaymentRefunded, PaymentFailed, DealReviewed,
+    }
 );
 
 /// Buyer and seller agreed to meet.
@@ -90,4 +93,106 @@ pub struct DealCanceled {
     pub qty: i32,
     /// Null when one of the two called it off; else a kebab-case word that says what did.
     pub reason: Option<String>,
+}
+
+/// The steps of a deal on its way carry the same fields.
+macro_rules! steps {
+    ($($(#[$meta:meta])* $name:ident,)+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The deal.
+            pub deal_id: i64,
+            /// The post.
+            pub post_id: i64,
+            /// The buyer.
+            pub user_id: String,
+            /// Where the deal stands now.
+            pub status: DealStatus,
+            /// When it happened.
+            pub update_dt: WireDate,
+            /// The seller.
+            pub seller_id: String,
+            /// The offer it came from.
+            pub offer_id: i64,
+            /// The day they meet.
+            pub reserve_dt: Option<WireDate>,
+            /// Where they meet.
+            pub meet_place: Option<String>,
+        }
+    )+};
+}
+
+steps! {
+    /// They meet on another day or in another place.
+    DealRescheduled,
+    /// The parcel is on its way.
+    DeliveryStarted,
+    /// The buyer asks to call off a deal whose parcel is on its way.
+    CancelRequested,
+    /// The seller does not agree to that.
+    CancelDeclined,
+}
+
+/// The states of a payment are told with the same fields.
+macro_rules! payments {
+    ($($(#[$meta:meta])* $name:ident,)+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The payment.
+            pub payment_id: i64,
+            /// The offer it pays for.
+            pub offer_id: i64,
+            /// The post.
+            pub post_id: i64,
+            /// Who pays.
+            pub user_id: String,
+            /// How much: the agreed price times the units.
+            pub amount: Won,
+            /// How the money moves.
+            pub pay_method: PayMethod,
+            /// Where it stands now.
+            pub state: PaymentState,
+            /// Who is paid.
+            pub seller_id: String,
+            /// The deal, once there is one.
+            pub deal_id: Option<i64>,
+        }
+    )+};
+}
+
+payments! {
+    /// A bank transfer is expected.
+    PaymentPlaced,
+    /// The money is held for the seller.
+    PaymentHeld,
+    /// The money is the seller's.
+    PaymentReleased,
+    /// The money is the buyer's again.
+    PaymentRefunded,
+    /// There was not enough money, or it did not come.
+    PaymentFailed,
+}
+
+/// One of the two says how it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DealReviewed {
+    /// The review.
+    pub review_id: i64,
+    /// The deal.
+    pub deal_id: i64,
+    /// The post.
+    pub post_id: i64,
+    /// Who wrote it.
+    pub user_id: String,
+    /// Whom it is about.
+    pub target_id: String,
+    /// From 1 to 5.
+    pub rating: i32,
+    /// In words.
+    pub comment: Option<String>,
 }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 events!("offer":
     /// One of the offer service's events.
-    OfferEvent { OfferPlaced, OfferAccepted, OfferRefused, OfferCanceled }
+    OfferEvent {
+        OfferPlaced, OfferAccepted, OfferRefused, OfferCanceled, MessageSent, WishlistAdded, WishlistDeleted,
+    }
 );
 
 /// A buyer wants to buy.
@@ -76,4 +78,46 @@ offer_answers! {
     OfferRefused,
     /// The buyer withdrew, or there is nothing left to buy.
     OfferCanceled,
+}
+
+/// Buyer and seller write to each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MessageSent {
+    /// The message.
+    pub message_id: i64,
+    /// The post it is about.
+    pub post_id: i64,
+    /// Who wrote it.
+    pub user_id: String,
+    /// Who shall read it.
+    pub to_user_id: String,
+    /// The offer it is about.
+    pub offer_id: Option<i64>,
+    /// What it says.
+    pub body: String,
+}
+
+/// Wishes come and go with the same fields.
+macro_rules! wishes {
+    ($($(#[$meta:meta])* $name:ident,)+) => {$(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// The wish.
+            pub wishlist_id: i64,
+            /// Who wishes.
+            pub user_id: String,
+            /// For what.
+            pub post_id: i64,
+        }
+    )+};
+}
+
+wishes! {
+    /// Somebody put a post on the list of wishes.
+    WishlistAdded,
+    /// Somebody took it off.
+    WishlistDeleted,
 }

@@ -7,7 +7,7 @@ events!("post":
     /// One of the post service's events.
     PostEvent {
         PostWrote, PostEdited, PostDeleted, PostHidden, PostShown, StatusUpdated, QtyDecreased, QtyRestored,
-        PostUnavailable,
+        PostUnavailable, LikeCntUpdated,
     }
 );
 
@@ -159,4 +159,14 @@ pub struct PostUnavailable {
     pub deal_id: i64,
     /// A kebab-case word: `post-deleted`, `post-hidden`, `not-enough-stock`, `price-changed`.
     pub reason: String,
+}
+
+/// People wish for the post, or no longer do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LikeCntUpdated {
+    /// The post.
+    pub post_id: i64,
+    /// How many wish for it.
+    pub like_cnt: i32,
 }

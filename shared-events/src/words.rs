@@ -102,6 +102,22 @@ words! {
         DealEnded = "dealEnded",
     }
 
+    /// Where a payment stands.
+    PaymentState {
+        /// A bank transfer is expected.
+        AwaitingDeposit = "awaitingDeposit",
+        /// In escrow, for the seller.
+        Held = "held",
+        /// The seller's.
+        Released = "released",
+        /// The buyer's again.
+        Refunded = "refunded",
+        /// The transfer did not come, or is not wanted any more.
+        Canceled = "canceled",
+        /// There was not enough money.
+        Failed = "failed",
+    }
+
     /// How the goods change hands.
     Fulfilment {
         /// In person.

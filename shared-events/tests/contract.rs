@@ -33,6 +33,38 @@ macro_rules! answer {
     };
 }
 
+macro_rules! step {
+    ($name:ident) => {
+        line($name {
+            deal_id: 2,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            status: DealStatus::DealReserved,
+            update_dt: day("2024-09-24"),
+            seller_id: "seller01".into(),
+            offer_id: 3,
+            reserve_dt: Some(day("2024-09-26")),
+            meet_place: Some("방배역 1번 출구".into()),
+        })
+    };
+}
+
+macro_rules! payment {
+    ($name:ident, $state:ident, $deal_id:expr) => {
+        line($name {
+            payment_id: 7,
+            offer_id: 3,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            amount: 510_000,
+            pay_method: PayMethod::Wallet,
+            state: PaymentState::$state,
+            seller_id: "seller01".into(),
+            deal_id: $deal_id,
+        })
+    };
+}
+
 #[test]
 fn every_event_is_what_was_agreed() {
     let (updated, seller) = (day("2024-09-25"), || "seller01".to_owned());
@@ -131,6 +163,35 @@ fn every_event_is_what_was_agreed() {
             price: 510_000,
             qty: 1,
             reason: Some("offer-canceled".into()),
+        }),
+        line(MessageSent {
+            message_id: 4,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            to_user_id: seller(),
+            offer_id: None,
+            body: "아직 있나요?".into(),
+        }),
+        line(WishlistAdded { wishlist_id: 5, user_id: "buyer03".into(), post_id: 1 }),
+        line(WishlistDeleted { wishlist_id: 5, user_id: "buyer03".into(), post_id: 1 }),
+        line(LikeCntUpdated { post_id: 1, like_cnt: 1 }),
+        step!(DealRescheduled),
+        step!(DeliveryStarted),
+        step!(CancelRequested),
+        step!(CancelDeclined),
+        payment!(PaymentPlaced, AwaitingDeposit, None),
+        payment!(PaymentHeld, Held, None),
+        payment!(PaymentReleased, Released, Some(2)),
+        payment!(PaymentRefunded, Refunded, Some(2)),
+        payment!(PaymentFailed, Failed, None),
+        line(DealReviewed {
+            review_id: 6,
+            deal_id: 2,
+            post_id: 1,
+            user_id: "buyer03".into(),
+            target_id: seller(),
+            rating: 5,
+            comment: Some("친절해요".into()),
         }),
     ];
     let agreed = include_str!("events.jsonl");

@@ -160,3 +160,6 @@ struct PageBody {
     total_pages: i64,
     number: i64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -286,3 +286,6 @@ pub(crate) async fn store(tx: &mut PgConnection, key: &Key, answer: &Answer) -> 
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

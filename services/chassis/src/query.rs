@@ -72,6 +72,11 @@ impl Paging {
     const DEFAULT_SIZE: i64 = 20;
     const MAX_SIZE: i64 = 1000;
 
+    #[cfg(test)]
+    pub(crate) fn of(number: i64, size: i64) -> Self {
+        Self { number, size, order: String::new() }
+    }
+
     fn read<F: Filter>(fields: &Map<String, Value>, sorts: &[String]) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let params = faults.keep(wire::read::<PageParams>(fields.clone()));
@@ -257,3 +262,6 @@ pub fn containing(text: &str) -> String {
     pattern.push('%');
     pattern
 }
+
+#[cfg(test)]
+mod tests;

@@ -407,3 +407,6 @@ pub fn agree(repeated: &[(&str, bool)]) -> Result<(), Problem> {
 pub fn same<T: PartialEq>(said: Option<T>, stored: &T) -> bool {
     said.is_none_or(|said| said == *stored)
 }
+
+#[cfg(test)]
+mod tests;

@@ -107,7 +107,7 @@ async fn ends_the_same(story: fn(i64) -> Story, posts: usize, page: Value, purch
     for (n, merge) in (1..).zip(&all) {
         let mut publishers = story(n).map(VecDeque::from);
         for publisher in merge {
-            let envelope = publishers[*publisher].pop_front().unwrap();
+            let envelope = publishers[*publisher].pop_front().expect("as many as the merge takes");
             // Once more under another id: not even the inbox knows it.
             let forgotten = Envelope { id: uuid(), ..envelope.clone() };
             envelopes.extend([envelope, forgotten]);
@@ -127,7 +127,7 @@ async fn ends_the_same(story: fn(i64) -> Story, posts: usize, page: Value, purch
     }
     for ((id, expected), found) in (2..).zip(purchases.iter().cycle()).zip(&orders) {
         assert_eq!(found["id"], id);
-        for (name, value) in expected.as_object().unwrap() {
+        for (name, value) in expected.as_object().expect("an object") {
             assert_eq!(found[name], *value, "{name} of offer {id}: {:?}", all[id / 2 - 1]);
         }
     }
@@ -139,14 +139,14 @@ async fn rows(mypage: &TestService, collection: &str) -> Vec<Value> {
     for page in 0.. {
         let path = format!("/{collection}?sort=id&size=1000&page={page}");
         let mut body = mypage.client.get(&path).await.expect(200);
-        let items = body["_embedded"][collection].as_array_mut().unwrap();
+        let items = body["_embedded"][collection].as_array_mut().expect("a list");
         if items.is_empty() {
             break;
         }
         rows.append(items);
     }
     for row in &mut rows {
-        row.as_object_mut().unwrap().remove("_links");
+        row.as_object_mut().expect("an object").remove("_links");
     }
     rows
 }

@@ -137,7 +137,11 @@ fn no_more_units_are_promised_than_there_are() {
         (3, 0, 4, Some(NotEnoughStock(3))),
     ];
     for (qty, promised, units, refusal) in table {
-        assert_eq!(Stock { qty, promised }.promise(units).err(), refusal, "{units} of {qty}, {promised} promised");
+        assert_eq!(
+            Stock { qty, promised }.promise(units).err(),
+            refusal,
+            "{units} of {qty}, {promised} promised"
+        );
     }
 }
 
@@ -164,13 +168,17 @@ fn every_written_status_on_every_status_by_everyone() {
                     let expected_result = match (&told, actor) {
                         (_, Some("stranger")) => Err(Refusal::NotAParty),
                         (None, _) => Err(Refusal::WrongState { from, to }),
-                        (Some(told), _) => Ok(told.iter().map(ToString::to_string).collect()),
+                        (Some(told), _) => Ok(told.iter().map(ToString::to_string).collect::<Vec<_>>()),
                     };
                     if matches!(&expected_result, Ok(told) if !told.is_empty()) {
                         expected.status = to;
                         expected.version = 5;
                         expected.update_dt = said.unwrap_or(LATER);
-                        expected.history.push(Step { status: to, at: LATER.into(), by: actor.map(Into::into) });
+                        expected.history.push(Step {
+                            status: to,
+                            at: LATER.into(),
+                            by: actor.map(Into::into),
+                        });
                     }
                     assert_eq!(result.map(|events| types(&events)), expected_result, "{case}");
                     assert_eq!(deal, expected, "{case}");
@@ -190,7 +198,8 @@ fn compensation_cancels_what_is_still_reserved_and_comes_too_late_for_the_rest()
             let [DealEvent::DealCanceled(event)] = &events[..] else { panic!("{events:?}") };
             assert_eq!(event.reason.as_deref(), Some("post-deleted"));
             assert_eq!((deal.status, deal.version, deal.update_dt), (DealStatus::DealCanceled, 5, LATER));
-            let step = Step { status: DealStatus::DealCanceled, at: LATER.into(), by: Some("post-deleted".into()) };
+            let step =
+                Step { status: DealStatus::DealCanceled, at: LATER.into(), by: Some("post-deleted".into()) };
             assert_eq!(deal.history.last(), Some(&step));
         } else {
             assert_eq!((types(&events), &deal), (Vec::new(), &before), "{from}");

@@ -31,6 +31,25 @@ pub(crate) fn offer(offer_id: i64) -> Offer {
     Offer { offer_id, post_id: 1, buyer: format!("buyer{offer_id}"), offered_price: None, qty: 1 }
 }
 
+/// The three answers carry the same fields.
+macro_rules! answer {
+    ($offer:ident, $event:ident) => {
+        $event {
+            offer_id: $offer.offer_id,
+            user_id: $offer.buyer.clone(),
+            offered_price: $offer.offered_price,
+            post_id: $offer.post_id,
+            offer_status: OfferStatus::$event,
+            seller_id: "seller".into(),
+            qty: $offer.qty,
+            agreed_price: $offer.agreed_price(),
+            pay_method: PayMethod::None,
+            reason: None,
+        }
+        .envelope(None)
+    };
+}
+
 impl Offer {
     pub(crate) fn on(self, post_id: i64) -> Self {
         Self { post_id, ..self }
@@ -76,56 +95,15 @@ impl Offer {
     }
 
     pub(crate) fn accepted(&self) -> Envelope {
-        self.answered(OfferStatus::OfferAccepted).envelope(None)
+        answer!(self, OfferAccepted)
     }
 
     pub(crate) fn refused(&self) -> Envelope {
-        let OfferAccepted { offer_id, user_id, offered_price, post_id, .. } = self.answered(OfferStatus::OfferRefused);
-        OfferRefused {
-            offer_id,
-            user_id,
-            offered_price,
-            post_id,
-            offer_status: OfferStatus::OfferRefused,
-            seller_id: "seller".into(),
-            qty: self.qty,
-            agreed_price: self.agreed_price(),
-            pay_method: PayMethod::None,
-            reason: None,
-        }
-        .envelope(None)
+        answer!(self, OfferRefused)
     }
 
     pub(crate) fn canceled(&self) -> Envelope {
-        let OfferAccepted { offer_id, user_id, offered_price, post_id, .. } = self.answered(OfferStatus::OfferCanceled);
-        OfferCanceled {
-            offer_id,
-            user_id,
-            offered_price,
-            post_id,
-            offer_status: OfferStatus::OfferCanceled,
-            seller_id: "seller".into(),
-            qty: self.qty,
-            agreed_price: self.agreed_price(),
-            pay_method: PayMethod::None,
-            reason: None,
-        }
-        .envelope(None)
-    }
-
-    fn answered(&self, offer_status: OfferStatus) -> OfferAccepted {
-        OfferAccepted {
-            offer_id: self.offer_id,
-            user_id: self.buyer.clone(),
-            offered_price: self.offered_price,
-            post_id: self.post_id,
-            offer_status,
-            seller_id: "seller".into(),
-            qty: self.qty,
-            agreed_price: self.agreed_price(),
-            pay_method: PayMethod::None,
-            reason: None,
-        }
+        answer!(self, OfferCanceled)
     }
 
     /// What the offer service answers, if asked.

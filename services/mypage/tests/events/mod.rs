@@ -5,7 +5,7 @@ use shared_events::{Envelope, Event, WireDate};
 
 /// Second `second` of the day.
 pub(crate) fn at(second: i64) -> WireDate {
-    WireDate::from_epoch_millis(1_727_136_000_000 + second * 1000).unwrap()
+    WireDate::from_epoch_millis(1_727_136_000_000 + second * 1000).expect("a day of this age")
 }
 
 /// An event that happened in that second: what every one of its kind has, and the fields given.
@@ -17,7 +17,8 @@ pub(crate) fn event<E: Event>(second: i64, fields: Value) -> Envelope {
         "offerType": "priceNegotiated", "offeredPrice": null, "reason": null, "reserveDt": null,
         "fulfilment": "meetup", "listedPrice": null,
     });
-    all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let event: E = serde_json::from_value(all).unwrap();
+    let fields = fields.as_object().expect("fields by name").clone();
+    all.as_object_mut().expect("fields by name").extend(fields);
+    let event: E = serde_json::from_value(all).expect("all fields of the event");
     Envelope::at(&event, at(second), None)
 }

@@ -89,7 +89,8 @@ fn an_offer_says_what_was_ordered_at_which_price() {
     let own_price = Order { kind: Kind::Negotiated(500_000), qty: 2, ..order() };
     let own_price = own_price.on(&post(), NOW).expect("the post allows it");
 
-    let prices = |offer: &Offer| (offer.offer_type, offer.price, offer.offered_price, offer.agreed_price, offer.qty);
+    let prices =
+        |offer: &Offer| (offer.offer_type, offer.price, offer.offered_price, offer.agreed_price, offer.qty);
     assert_eq!(prices(&at_the_price), (OfferType::DealOffered, 600_000, None, 600_000, 1));
     assert_eq!(prices(&own_price), (OfferType::PriceNegotiated, 600_000, Some(500_000), 500_000, 2));
     for offer in [at_the_price, own_price] {
@@ -157,7 +158,11 @@ fn every_written_status_on_every_status_by_everyone() {
                     }
                     Same => assert_eq!((result, &offer), (Ok(Vec::new()), &before), "{case}"),
                     Late => {
-                        assert_eq!((result, &offer), (Err(Refusal::WrongState { from, to }), &before), "{case}");
+                        assert_eq!(
+                            (result, &offer),
+                            (Err(Refusal::WrongState { from, to }), &before),
+                            "{case}"
+                        );
                     }
                     Follows => {
                         assert_eq!((result, &offer), (Err(Refusal::NotACommand(to)), &before), "{case}");

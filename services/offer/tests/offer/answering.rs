@@ -113,10 +113,7 @@ async fn an_answer_to_nothing_or_with_nonsense() {
         client.patch(path, accept.clone()).await.expect_problem(status, code);
         client.get(path).await.expect_problem(status, code);
     }
-    assert_eq!(
-        market.answer(&offer, "sold").await.expect_problem(400, "malformed-request"),
-        ["offerStatus"]
-    );
+    assert_eq!(market.answer(&offer, "sold").await.expect_problem(400, "malformed-request"), ["offerStatus"]);
     for method in [Method::PUT, Method::DELETE] {
         client.send(method, "/offers/1", &[], None).await.expect_problem(405, "method-not-allowed");
     }

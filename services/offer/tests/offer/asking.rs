@@ -48,7 +48,8 @@ async fn a_copy_that_lags_behind_is_corrected_by_the_owner() {
     market.service.deliver(&cheaper(2)).await;
     market.service.deliver(&PostHidden { post_id: 3, user_id: user_id.clone(), update_dt, version: 2 }).await;
     market.service.deliver(&crate::support::qty_decreased(4, 0)).await;
-    let seen_price = |post_id| json!({"userId": "b", "postId": post_id, "offerType": "dealOffered", "price": PRICE});
+    let seen_price =
+        |post_id| json!({"userId": "b", "postId": post_id, "offerType": "dealOffered", "price": PRICE});
 
     for (post_id, what, code, status) in [
         (1, json!({"version": 2, "status": "dealReserved", "availableQty": 0}), "post-not-available", 409),
@@ -110,9 +111,10 @@ async fn an_answer_that_was_overtaken_allows_nothing() {
     let market = Market::open().await;
     for (post_id, deleted) in [(1, false), (2, true)] {
         market.owner_says(post_id, &json!({}));
-        market.gateway.mood(Mood::Hangs);
+        market.gateway.mood(Mood::Hangs("/posts"));
         let client = market.service.client.clone();
-        let placing = tokio::spawn(async move { client.post("/offers", at_the_price(post_id, "buyer")).await });
+        let placing =
+            tokio::spawn(async move { client.post("/offers", at_the_price(post_id, "buyer")).await });
         eventually("the owner is asked", async || market.gateway.asked("/posts") == 1).await;
 
         market.post(post_id).await;

@@ -15,6 +15,8 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+const UNPOISONED: &str = "nobody panics while holding it";
+
 /// How the gateway answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mood {
@@ -22,8 +24,8 @@ pub(crate) enum Mood {
     Answers,
     /// 503, with this in `Retry-After`.
     Refuses(u32),
-    /// Not before the mood changes; then with what was true when it was asked.
-    Hangs,
+    /// What is below this path not before the mood changes, and then with what was true when it was asked.
+    Hangs(&'static str),
 }
 
 /// The gateway as a service sees it, with the owners of everything behind it.
@@ -41,7 +43,11 @@ struct Known {
 
 impl Gateway {
     pub(crate) async fn start() -> Self {
-        let known = Known { answers: Mutex::default(), asked: Mutex::default(), mood: watch::Sender::new(Mood::Answers) };
+        let known = Known {
+            answers: Mutex::default(),
+            asked: Mutex::default(),
+            mood: watch::Sender::new(Mood::Answers),
+        };
         let known = Arc::new(known);
         let shutdown = CancellationToken::new();
         let router = Router::new().fallback(answer).with_state(known.clone());
@@ -55,7 +61,7 @@ impl Gateway {
 
     /// From now on, `path` is answered with `body`.
     pub(crate) fn tell(&self, path: impl Into<String>, body: Value) {
-        self.known.answers.lock().unwrap().insert(path.into(), body);
+        self.known.answers.lock().expect(UNPOISONED).insert(path.into(), body);
     }
 
     pub(crate) fn mood(&self, mood: Mood) {
@@ -64,14 +70,15 @@ impl Gateway {
 
     /// How often it was asked for something below `path`, since the last time somebody wanted to know.
     pub(crate) fn asked(&self, path: &str) -> usize {
-        self.known.asked.lock().unwrap().extract_if(.., |asked| asked.starts_with(path)).count()
+        self.known.asked.lock().expect(UNPOISONED).extract_if(.., |asked| asked.starts_with(path)).count()
     }
 }
 
 async fn answer(State(known): State<Arc<Known>>, uri: Uri) -> Response {
-    known.asked.lock().unwrap().push(uri.path().to_owned());
-    let answer = known.answers.lock().unwrap().get(uri.path()).cloned();
-    let mood = *known.mood.subscribe().wait_for(|mood| *mood != Mood::Hangs).await.expect("the gateway lives");
+    known.asked.lock().expect(UNPOISONED).push(uri.path().to_owned());
+    let answer = known.answers.lock().expect(UNPOISONED).get(uri.path()).cloned();
+    let answers = |mood: &Mood| !matches!(mood, Mood::Hangs(path) if uri.path().starts_with(path));
+    let mood = *known.mood.subscribe().wait_for(answers).await.expect("the gateway lives");
     match (mood, answer) {
         (Mood::Refuses(seconds), _) => {
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds.to_string())]).into_response()

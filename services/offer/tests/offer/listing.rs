@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 async fn ids(market: &Market, query: &str) -> Vec<i64> {
     let list = market.service.client.get(&format!("/offers?{query}")).await.expect(200);
     let offers = list["_embedded"]["offers"].as_array().expect("a list, even when it is empty");
-    offers.iter().map(|offer| offer["offerId"].as_i64().unwrap()).collect()
+    offers.iter().map(|offer| offer["offerId"].as_i64().expect("a number")).collect()
 }
 
 #[tokio::test]

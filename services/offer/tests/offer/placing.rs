@@ -1,6 +1,8 @@
 //! Placing an offer: what is taken, what is refused, what is told.
 
-use crate::support::{Market, PRICE, at_the_price, negotiated, post_wrote, qty_decreased, status_updated, timeless};
+use crate::support::{
+    Market, PRICE, at_the_price, negotiated, post_wrote, qty_decreased, status_updated, timeless,
+};
 use axum::http::Method;
 use serde_json::{Value, json};
 use shared_events::PostStatus;
@@ -14,10 +16,9 @@ async fn both_kinds_of_offer_are_placed_with_numbers_as_strings() {
         json!({"userId": "buyer2", "price": "600000", "postId": "1", "offerType": "priceNegotiated",
                "offeredPrice": "500000", "qty": "1", "payMethod": "none", "offerStatus": "offerPlaced"}),
     ];
-    for (number, (body, (offered, agreed))) in (1..).zip(bodies.into_iter().zip([
-        (Value::Null, 600_000),
-        (json!(500_000), 500_000),
-    ])) {
+    for (number, (body, (offered, agreed))) in
+        (1..).zip(bodies.into_iter().zip([(Value::Null, 600_000), (json!(500_000), 500_000)]))
+    {
         let reply = market.place(body.clone()).await;
         assert!(reply.header("location").ends_with(&format!("/offers/{number}")));
         assert_eq!(reply.header("etag"), "\"1\"");
@@ -87,7 +88,10 @@ async fn what_the_rules_forbid_is_refused_and_leaves_nothing() {
 
     // What is left of it can be had, though.
     let offer = market.place(with(at_the_price(5, "buyer"), "qty", json!(2))).await.expect(201);
-    assert_eq!((&offer["qty"], &offer["price"], &offer["agreedPrice"]), (&json!(2), &json!(PRICE), &json!(PRICE)));
+    assert_eq!(
+        (&offer["qty"], &offer["price"], &offer["agreedPrice"]),
+        (&json!(2), &json!(PRICE), &json!(PRICE))
+    );
 }
 
 #[tokio::test]

@@ -15,7 +15,8 @@ fn interleavings(one: &[Envelope], other: &[Envelope]) -> Vec<Vec<Envelope>> {
     let starting_with = |event: &Envelope, then: Vec<Vec<Envelope>>| {
         then.into_iter().map(|rest| [vec![event.clone()], rest].concat()).collect::<Vec<_>>()
     };
-    [starting_with(first, interleavings(rest, other)), starting_with(second, interleavings(one, others))].concat()
+    [starting_with(first, interleavings(rest, other)), starting_with(second, interleavings(one, others))]
+        .concat()
 }
 
 /// The OfferCanceled among what was published: whose, and why.
@@ -28,7 +29,8 @@ fn cancellations(published: &[(String, Value)]) -> Vec<(Value, Value)> {
 async fn however_the_end_is_told_the_winner_wins_and_the_losers_go() {
     let market = Market::open().await;
     // The posts are ten, and each hears of its end in another order.
-    let orders = interleavings(&vec![record(&post_wrote(1, 1)); 3], &vec![record(&post_wrote(1, 1)); 2]).len();
+    let orders =
+        interleavings(&vec![record(&post_wrote(1, 1)); 3], &vec![record(&post_wrote(1, 1)); 2]).len();
     assert_eq!(orders, 10);
     for winner_is_accepted_first in [false, true] {
         for order in 0..orders {
@@ -97,7 +99,10 @@ async fn losers_of_several_units_go_with_the_last() {
             assert_eq!(market.status(winner).await, "offerAccepted");
             market.twice(&[record(&deal_ended(winner))]).await;
         }
-        assert_eq!(market.status(&loser).await, if ended_after == 2 { "offerPlaced" } else { "offerCanceled" });
+        assert_eq!(
+            market.status(&loser).await,
+            if ended_after == 2 { "offerPlaced" } else { "offerCanceled" }
+        );
         market.twice(&[ended]).await;
         assert_eq!(market.status(&loser).await, "offerCanceled");
         let published = market.service.published().await;
@@ -193,8 +198,11 @@ async fn a_canceled_deal_says_so_in_its_offers_reason() {
 #[tokio::test]
 async fn events_about_what_never_was_are_put_aside() {
     let market = Market::open().await;
-    let never = json!({"offerId": 9, "postId": 9, "userId": "b", "sellerId": "s", "agreedPrice": 1, "qty": 1});
-    market.twice(&[record(&status_updated(9, PostStatus::DealEnded, 2)), record(&deal_reserved(&never))]).await;
+    let never =
+        json!({"offerId": 9, "postId": 9, "userId": "b", "sellerId": "s", "agreedPrice": 1, "qty": 1});
+    market
+        .twice(&[record(&status_updated(9, PostStatus::DealEnded, 2)), record(&deal_reserved(&never))])
+        .await;
     let letters = market.service.client.get("/dead-letters").await.expect(200);
     assert_eq!(letters["page"]["totalElements"], 2, "{letters:#}");
     market.post(1).await;

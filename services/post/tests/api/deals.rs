@@ -29,7 +29,11 @@ async fn the_deals_move_the_post_once_each_however_often_they_are_told() {
         let resent = Envelope { id: first.reserved().envelope(None).id, ..event.clone() };
         service.deliver_envelopes(&[event.clone(), event.clone(), resent]).await;
         let post = service.client.get("/posts/1").await.expect(200);
-        assert_eq!((&post["status"], &post["availableQty"]), (&json!(status), &json!(available)), "{event:?}");
+        assert_eq!(
+            (&post["status"], &post["availableQty"]),
+            (&json!(status), &json!(available)),
+            "{event:?}"
+        );
         assert_eq!(service.published_types().await, told, "{event:?}");
         let list = service.client.get(&format!("/posts?status={status}")).await.expect(200);
         assert_eq!(list["page"]["totalElements"], 1, "the list knows the status too");
@@ -46,7 +50,10 @@ async fn the_last_unit_says_what_the_walk_of_the_seeds_shows() {
     let post = service.client.get("/posts/1").await;
     assert_eq!(post.header("etag"), "\"2\"");
     let post = post.expect(200);
-    assert_eq!(told.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(), ["QtyDecreased", "StatusUpdated"]);
+    assert_eq!(
+        told.iter().map(|(kind, _)| kind.as_str()).collect::<Vec<_>>(),
+        ["QtyDecreased", "StatusUpdated"]
+    );
     assert_eq!(
         told[0].1,
         json!({
@@ -110,7 +117,11 @@ async fn a_deal_that_cannot_be_honoured_is_told_so() {
         assert_eq!(service.published_types().await, [""; 0], "deal {}", deal.id);
     }
     service.deliver(&Deal { id: 50, post: 3, qty: 1 }.reserved_at(None)).await;
-    assert_eq!(service.published_types().await, ["QtyDecreased", "StatusUpdated"], "an agreed price is agreed");
+    assert_eq!(
+        service.published_types().await,
+        ["QtyDecreased", "StatusUpdated"],
+        "an agreed price is agreed"
+    );
 }
 
 #[tokio::test]

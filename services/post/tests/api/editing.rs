@@ -69,7 +69,10 @@ async fn a_put_replaces_all_that_the_seller_says() {
     });
     assert_eq!(after, with(before, expected), "seller and createDt stay");
     assert_eq!(service.published_types().await, ["PostEdited"]);
-    assert_eq!(put(json!({"userId": "seller01", "price": 1})).await.expect_problem(400, "malformed-request"), ["goods"]);
+    assert_eq!(
+        put(json!({"userId": "seller01", "price": 1})).await.expect_problem(400, "malformed-request"),
+        ["goods"]
+    );
     put(json!({"userId": "other", "goods": "책상", "price": 1})).await.expect_problem(403, "not-the-seller");
 }
 
@@ -210,5 +213,9 @@ async fn nobody_writes_the_status() {
 
     service.deliver(&Deal { id: 1, post: 1, qty: 1 }.reserved()).await;
     service.client.patch("/posts/1", json!({"status": "dealReserved"})).await.expect(200);
-    service.client.patch("/posts/1", json!({"status": "created"})).await.expect_problem(409, "status-follows-deal");
+    service
+        .client
+        .patch("/posts/1", json!({"status": "created"}))
+        .await
+        .expect_problem(409, "status-follows-deal");
 }

@@ -128,10 +128,7 @@ async fn a_key_is_its_users_own_and_of_one_path() {
         assert!(!is_replayed(&reply));
         reply.expect(200);
     }
-    assert_eq!(
-        service.published_types().await,
-        ["PostWrote", "PostWrote", "PostEdited", "PostEdited"]
-    );
+    assert_eq!(service.published_types().await, ["PostWrote", "PostWrote", "PostEdited", "PostEdited"]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod deals;
 mod editing;
 mod idempotency;
 mod listing;
+mod odd_requests;
 mod writing;
 
 use chassis::{

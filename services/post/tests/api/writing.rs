@@ -96,7 +96,8 @@ async fn values_are_read_in_every_form_that_clients_send() {
         ("createDt", json!("0000-01-01"), json!("0000-01-01T00:00:00.000+00:00")),
         ("createDt", json!("9999-12-31T23:59:59.999Z"), json!("9999-12-31T23:59:59.999+00:00")),
     ] {
-        let post = service.client.post("/posts", with(iphone(), json!({field: sent.clone()}))).await.expect(201);
+        let post =
+            service.client.post("/posts", with(iphone(), json!({field: sent.clone()}))).await.expect(201);
         assert_eq!(post[field], answered, "{field} sent as {sent}");
         let read = service.client.get(&format!("/posts/{}", post["postId"])).await.expect(200);
         assert_eq!(read, post);
@@ -108,14 +109,18 @@ async fn links_point_where_the_client_is() {
     let service = start().await;
     written(&service, iphone()).await;
     for (headers, origin) in [
-        (&[("x-forwarded-host", "market.example:8443"), ("x-forwarded-proto", "https")][..], "https://market.example:8443"),
+        (
+            &[("x-forwarded-host", "market.example:8443"), ("x-forwarded-proto", "https")][..],
+            "https://market.example:8443",
+        ),
         (&[("x-forwarded-host", "market.example, inner:8088")], "http://market.example"),
         (&[("host", "localhost:8082")], "http://localhost:8082"),
     ] {
         let href = format!("{origin}/posts/1");
         let post = service.client.send(Method::GET, "/posts/1", headers, None).await.expect(200);
         assert_eq!(post["_links"]["self"]["href"], href);
-        let list = service.client.send(Method::GET, "/posts?q=아이폰&sort=postId", headers, None).await.expect(200);
+        let list =
+            service.client.send(Method::GET, "/posts?q=아이폰&sort=postId", headers, None).await.expect(200);
         assert_eq!(list["_embedded"]["posts"][0]["_links"]["post"]["href"], href);
         let own = list["_links"]["self"]["href"].as_str().unwrap();
         assert!(own.starts_with(&format!("{origin}/posts?q=")), "{own}");
