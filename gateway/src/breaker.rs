@@ -14,12 +14,10 @@ use std::{
 };
 
 use axum::{http::StatusCode, response::Response};
-use chassis::{metrics::Metrics, problem::Problem};
+use chassis::{metrics::Metrics, problem::Problem, wire::duration};
 use clap::Args;
 use failsafe::{FailurePolicy, Instrument, StateMachine};
 use prometheus::{IntCounterVec, IntGaugeVec, Opts};
-
-use crate::config::duration;
 
 /// The window is this many calls; before [`ENOUGH`] of them nothing is decided.
 const WINDOW: usize = 20;

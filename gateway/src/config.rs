@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Uri;
-use chassis::telemetry::LogSettings;
+use chassis::{telemetry::LogSettings, wire::duration};
 use clap::{Args, Parser};
 
 use crate::breaker;
@@ -86,18 +86,6 @@ pub fn base_url(text: &str) -> Result<Uri, String> {
     }
 }
 
-/// A time like `250ms` or `10s`, above zero.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let milliseconds = match text.strip_suffix("ms") {
-        Some(number) => number.parse().ok(),
-        None => text.strip_suffix('s').and_then(|number| number.parse::<u64>().ok()?.checked_mul(1000)),
-    };
-    match milliseconds {
-        Some(milliseconds @ 1..=86_400_000) => Ok(Duration::from_millis(milliseconds)),
-        _ => Err("expected a time like 250ms or 10s".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,15 +97,6 @@ mod tests {
         }
         for bad in ["localhost:8082", "/posts", "https://post", "http://post/api", "http://post/?q", ""] {
             assert!(base_url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn a_duration_has_a_unit() {
-        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(duration("10s"), Ok(Duration::from_secs(10)));
-        for bad in ["10", "0s", "-1s", "s", "1m", "99999999999999999999s", "18446744073709551615s"] {
-            assert!(duration(bad).is_err(), "{bad}");
         }
     }
 }

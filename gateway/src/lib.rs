@@ -12,12 +12,13 @@ use axum::{
     BoxError, Json, Router,
     error_handling::HandleErrorLayer,
     extract::{Request, State},
-    http::{HeaderName, Method, StatusCode, header},
+    http::{HeaderName, Method, header},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{MethodRouter, any, get},
 };
 use chassis::{
+    health,
     metrics::{self, Metrics},
     problem::{self, Problem},
     request_id::{self, X_REQUEST_ID},
@@ -38,7 +39,7 @@ pub use config::{Config, Upstreams};
 
 use breaker::{Breaker, BreakerMetrics};
 use proxy::Proxy;
-use routes::ROUTES;
+use routes::{GUARDED, ROUTES};
 
 /// The gateway's router.
 pub fn router(config: &Config) -> Router {
@@ -67,7 +68,7 @@ fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
 
     let own = Router::new()
         .route("/", get(index).with_state(proxy.clone()))
-        .route("/livez", get(async || health(true)))
+        .route("/livez", get(async || health::up()))
         .route("/readyz", get(ready).with_state(shutdown.clone()))
         // The seeds' probe path.
         .route("/actuator/health", get(ready).with_state(shutdown))
@@ -96,18 +97,19 @@ fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
 
 /// Everything that goes to a service.
 fn services(config: &Config, proxy: &Proxy, metrics: &BreakerMetrics) -> Router {
-    let breaker = Breaker::new("post-availability", config.breaker.clone(), metrics.clone());
-    let post = Arc::new(config.upstreams.post.clone());
-    // The deal service's synchronous check. Plain reads by users have no breaker: they change nothing, and a user
-    // who reloads is no herd.
-    let availability = guarded(proxy.clone(), post, Arc::new(breaker));
-    let router = Router::new().route("/posts/{id}/availability", availability);
-    ROUTES.iter().fold(router, |router, (name, upstream)| {
+    let guarded = GUARDED.iter().fold(Router::new(), |router, call| {
+        let breaker = Breaker::new(call.breaker, config.breaker.clone(), metrics.clone());
+        let upstream = Arc::new((call.upstream)(&config.upstreams).clone());
+        router.route(call.path, guarded(proxy.clone(), upstream, call.method.clone(), Arc::new(breaker)))
+    });
+    ROUTES.iter().fold(guarded, |router, (name, upstream)| {
         let to = plain(proxy.clone(), Arc::new(upstream(&config.upstreams).clone()));
         // Everything below the prefix; in so many words, because `{*rest}` alone leaves no place for a `{id}` beside it.
         ["", "/", "/{id}", "/{id}/", "/{id}/{*rest}"]
             .iter()
-            .fold(router, |router, below| router.route(&format!("/{name}{below}"), to.clone()))
+            .map(|below| format!("/{name}{below}"))
+            .filter(|path| GUARDED.iter().all(|call| call.path != path))
+            .fold(router, |router, path| router.route(&path, to.clone()))
     })
 }
 
@@ -116,10 +118,15 @@ fn plain(proxy: Proxy, upstream: Arc<axum::http::Uri>) -> MethodRouter {
     any(async move |request: Request| proxy.forward(&upstream, request).await)
 }
 
-/// Passes every method on, GET through a breaker.
-fn guarded(proxy: Proxy, upstream: Arc<axum::http::Uri>, breaker: Arc<Breaker>) -> MethodRouter {
+/// Passes every method on, one of them through a breaker.
+fn guarded(
+    proxy: Proxy,
+    upstream: Arc<axum::http::Uri>,
+    method: Method,
+    breaker: Arc<Breaker>,
+) -> MethodRouter {
     any(async move |request: Request| {
-        let guarded = request.method() == Method::GET;
+        let guarded = request.method() == method;
         let call = proxy.forward(&upstream, request);
         if guarded { breaker.call(call).await } else { call.await }
     })
@@ -181,12 +188,6 @@ async fn index(State(proxy): State<Proxy>, request: Request) -> Result<Response,
 }
 
 /// Ready until it is told to stop. Only its own state: a service that is down must not take the others' gateway away.
-async fn ready(State(shutdown): State<CancellationToken>) -> Response {
-    health(!shutdown.is_cancelled())
-}
-
-/// Spring's health document.
-fn health(up: bool) -> Response {
-    let (status, word) = if up { (StatusCode::OK, "UP") } else { (StatusCode::SERVICE_UNAVAILABLE, "DOWN") };
-    (status, Json(json!({ "status": word }))).into_response()
+async fn ready(State(shutdown): State<CancellationToken>) -> Result<Response, Problem> {
+    if shutdown.is_cancelled() { Err(health::stopping()) } else { Ok(health::up()) }
 }

@@ -1,6 +1,6 @@
 //! Which service answers what. A new resource is a new line.
 
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 
 use crate::config::Upstreams;
 
@@ -25,4 +25,30 @@ pub const ROUTES: &[Route] = &[
     ("notifications", |to| &to.notification),
     ("notices", |to| &to.notification),
     ("alerts", |to| &to.notification),
+];
+
+/// A synchronous call between services, behind a circuit breaker of its own. Plain reads by users have none: they
+/// change nothing, and a user who reloads is no herd.
+pub struct Guarded {
+    /// The breaker's name in the metrics.
+    pub breaker: &'static str,
+    /// Other methods on the path pass unguarded.
+    pub method: Method,
+    /// Where.
+    pub path: &'static str,
+    /// Whose.
+    pub upstream: fn(&Upstreams) -> &Uri,
+}
+
+/// The guarded calls.
+pub const GUARDED: &[Guarded] = &[
+    // deal asks before it reserves.
+    Guarded {
+        breaker: "post-availability",
+        method: Method::GET,
+        path: "/posts/{id}/availability",
+        upstream: |to| &to.post,
+    },
+    // offer holds the money before it places.
+    Guarded { breaker: "payments", method: Method::POST, path: "/payments", upstream: |to| &to.deal },
 ];

@@ -9,9 +9,8 @@ use time::{
 };
 
 /// Never `Z`: the seeds' clients compare these strings.
-const WIRE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+00:00"
-);
+const WIRE: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+00:00");
 const DAY: &[BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]");
 
 /// An instant in UTC, to the millisecond.
@@ -138,7 +137,9 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_refused() {
-        for sent in ["2024-13-01", "2024-02-30", "yesterday", "", "2024-09-24T10:00:00", "9223372036854775807"] {
+        for sent in
+            ["2024-13-01", "2024-02-30", "yesterday", "", "2024-09-24T10:00:00", "9223372036854775807"]
+        {
             assert_eq!(sent.parse::<WireDate>(), Err(MalformedDate), "{sent}");
         }
     }

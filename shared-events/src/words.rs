@@ -94,8 +94,12 @@ words! {
 
     /// Where a deal stands.
     DealStatus {
-        /// They agreed to meet.
+        /// They agreed to meet, or to send it.
         DealReserved = "dealReserved",
+        /// The parcel is on its way.
+        DeliveryStarted = "deliveryStarted",
+        /// The buyer asks to call it off although the parcel is on its way.
+        CancelRequested = "cancelRequested",
         /// It was called off.
         DealCanceled = "dealCanceled",
         /// Goods and money changed hands.

@@ -1,6 +1,11 @@
 //! Who is calling, and where the answer's links shall point.
 
-use crate::{hal::Base, problem::Problem, request_id::{TRACEPARENT, X_REQUEST_ID}, wire::UserId};
+use crate::{
+    hal::Base,
+    problem::Problem,
+    request_id::{TRACEPARENT, X_REQUEST_ID},
+    wire::UserId,
+};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -49,11 +54,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             .filter_map(|name| parts.headers.get(&name).cloned().map(|value| (name, value)))
             .collect();
         let traceparent = onward.get(TRACEPARENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Self {
-            actor: Actor::of(&parts.headers)?,
-            base: Base::of(&parts.headers),
-            traceparent,
-            onward,
-        })
+        Ok(Self { actor: Actor::of(&parts.headers)?, base: Base::of(&parts.headers), traceparent, onward })
     }
 }

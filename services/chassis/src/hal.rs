@@ -70,6 +70,18 @@ fn body<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("resources are plain structs, always JSON")
 }
 
+/// 200 with something that has no id of its own, at `path`.
+pub fn document<T: Serialize>(base: &Base, name: &str, path: &str, resource: &T) -> Answer {
+    let href = base.href(path);
+    let links = json!({"self": {"href": href}, name: {"href": href}});
+    Answer {
+        status: StatusCode::OK,
+        location: None,
+        etag: None,
+        body: Some(body(&Linked { resource, links })),
+    }
+}
+
 /// 200 with one resource.
 pub fn item<R: Resource>(base: &Base, resource: &R) -> Answer {
     Answer {
@@ -82,11 +94,7 @@ pub fn item<R: Resource>(base: &Base, resource: &R) -> Answer {
 
 /// 201 with the resource that was made, and where it is.
 pub fn created<R: Resource>(base: &Base, resource: &R) -> Answer {
-    Answer {
-        status: StatusCode::CREATED,
-        location: Some(self_href(base, resource)),
-        ..item(base, resource)
-    }
+    Answer { status: StatusCode::CREATED, location: Some(self_href(base, resource)), ..item(base, resource) }
 }
 
 /// 204.
@@ -133,12 +141,7 @@ pub fn collection<R: Resource>(base: &Base, uri: &Uri, paging: &Paging, page: &P
     let document = CollectionBody {
         embedded: [(R::COLLECTION, items)].into_iter().collect(),
         links,
-        page: PageBody {
-            size: paging.size,
-            total_elements: page.total,
-            total_pages,
-            number: paging.number,
-        },
+        page: PageBody { size: paging.size, total_elements: page.total, total_pages, number: paging.number },
     };
     Answer { status: StatusCode::OK, location: None, etag: None, body: Some(body(&document)) }
 }

@@ -21,11 +21,16 @@ pub fn up() -> Response {
     Json(json!({"status": "UP"})).into_response()
 }
 
+/// What readiness is answered with from the moment a process is told to stop.
+pub fn stopping() -> Problem {
+    Problem::unavailable("stopping", "It is stopping.", 1)
+}
+
 /// The routes of the probes of a service.
 pub(crate) fn routes(shutdown: CancellationToken) -> Router<App> {
     let ready = get(|State(app): State<App>| async move {
         if shutdown.is_cancelled() {
-            return Err(Problem::unavailable("stopping", "The service is stopping.", 1));
+            return Err(stopping());
         }
         // Migrations have run before the first request is taken.
         match timeout(PATIENCE, sqlx::query("select 1").execute(&app.db)).await {

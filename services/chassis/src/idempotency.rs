@@ -10,7 +10,7 @@ use crate::{
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery},
     response::{IntoResponse, Response},
 };
 use deserr::Deserr;
@@ -69,6 +69,9 @@ pub trait CommandBody: Deserr<Faults> + Send {
 
     /// A POST's `userId` says who acts, so that it must be there where no token says so.
     const NAMES_ACTOR: bool = false;
+
+    /// (field, its value, another field that it makes required).
+    const REQUIRED_IF: &'static [(&'static str, &'static str, &'static str)] = &[];
 }
 
 /// A request that changes something. A key that was seen before never reaches the handler: its stored answer
@@ -123,10 +126,13 @@ impl<T: CommandBody> FromRequest<App> for Command<T> {
         let key = match header_text(&parts.headers, &KEY).map_err(Problem::into_response)? {
             None => None,
             Some(key) => {
-                let key = Line::<255>::from_text(key.trim())
-                    .map_err(|wrong| Problem::from(Faults::one("Idempotency-Key", wrong).malformed()).into_response())?;
+                let key = Line::<255>::from_text(key.trim()).map_err(|wrong| {
+                    Problem::from(Faults::one("Idempotency-Key", wrong).malformed()).into_response()
+                })?;
                 let claimed = fields.get("userId").map(ToString::to_string).unwrap_or_default();
-                let scope = format!("{claimed} {} {}", parts.method, parts.uri.path());
+                // With the query: it too may say whom a command is about.
+                let path = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
+                let scope = format!("{claimed} {} {path}", parts.method);
                 Some(Key {
                     // Digested, because a client may make it longer than an index takes (2.7 kB).
                     scope: format!("{:x}", Sha256::digest(scope)),
@@ -142,9 +148,15 @@ impl<T: CommandBody> FromRequest<App> for Command<T> {
         }
 
         let mut faults = Faults::default();
-        let unnamed = T::NAMES_ACTOR && fields.get("userId").is_none_or(Value::is_null);
-        if unnamed && parts.method == Method::POST && caller.actor == Actor::Claimed {
-            faults = Faults::missing("userId");
+        let missing = |name: &str| fields.get(name).is_none_or(Value::is_null);
+        let must_say_who = T::NAMES_ACTOR && parts.method == Method::POST && caller.actor == Actor::Claimed;
+        if must_say_who && missing("userId") {
+            faults = faults.and(Faults::missing("userId"));
+        }
+        for (field, value, required) in T::REQUIRED_IF {
+            if fields.get(*field).is_some_and(|said| said == value) && missing(required) {
+                faults = faults.and(Faults::missing(required));
+            }
         }
         match faults.keep(read_fields(fields)) {
             Some(body) if faults.is_empty() => Ok(Self { caller, body, if_match, key }),
@@ -191,8 +203,8 @@ fn fields(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Value>, Probl
     }
     let content_type = header_text(headers, &header::CONTENT_TYPE)?.unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let is_json = essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"));
+    let is_json =
+        essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     if !is_json {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -158,7 +158,9 @@ impl Consumer {
                 if attempts >= ATTEMPTS || matches!(error, ReactionError::Malformed(_)) {
                     match dead_letter::bury(&self.app, event, &error).await {
                         Ok(()) => return true,
-                        Err(error) => tracing::warn!(service = self.app.name, %error, "dead letter not stored"),
+                        Err(error) => {
+                            tracing::warn!(service = self.app.name, %error, "dead letter not stored")
+                        }
                     }
                 }
             }

@@ -177,12 +177,7 @@ impl Postgres {
         // `sslmode` and the port are spelled out because PGSSLMODE and PGPORT would win otherwise.
         let host = socket_dir.to_string_lossy().replace('/', "%2F");
         let url = format!("postgres://postgres@{host}:5432/postgres?sslmode=disable");
-        Ok(Postgres {
-            url,
-            socket_dir,
-            supervisor,
-            _lock: lock,
-        })
+        Ok(Postgres { url, socket_dir, supervisor, _lock: lock })
     }
 
     /// The administrator's URL, of the database `postgres`; sqlx and libpq both read it.
@@ -238,9 +233,7 @@ fn supervise(
 ) -> Result<Child, LaunchError> {
     let command = command.as_std();
     let mut sh = Command::new("sh");
-    sh.args(["-c", SUPERVISOR, "postgres-supervisor"])
-        .arg(command.get_program())
-        .args(command.get_args());
+    sh.args(["-c", SUPERVISOR, "postgres-supervisor"]).arg(command.get_program()).args(command.get_args());
     let errors = output.try_clone().map_err(at("sh"))?;
     sh.stdin(Stdio::piped()).stdout(output).stderr(errors);
     // The language of the messages, which we read; `initdb` is told its locale.
@@ -265,10 +258,7 @@ async fn ready(
         }
         // The socket is there during recovery too, hence line 8; a stale file says "ready" too, hence the socket.
         let status = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-        if status
-            .lines()
-            .nth(7)
-            .is_some_and(|line| line.trim() == "ready")
+        if status.lines().nth(7).is_some_and(|line| line.trim() == "ready")
             && UnixStream::connect(socket_dir.join(SOCKET)).await.is_ok()
         {
             return Ok(true);
@@ -287,11 +277,8 @@ async fn out_of_the_way(data: &Path) {
     let lock_file = data.join("postmaster.pid");
     let content = fs::read_to_string(&lock_file).unwrap_or_default();
     let pid = content.lines().next().unwrap_or_default();
-    let Ok(ps) = Command::new("ps")
-        .args(["-ww", "-o", "args=", "-p", pid])
-        .stderr(Stdio::null())
-        .output()
-        .await
+    let Ok(ps) =
+        Command::new("ps").args(["-ww", "-o", "args=", "-p", pid]).stderr(Stdio::null()).output().await
     else {
         return; // No `ps` here. PostgreSQL will say what is in its way.
     };
@@ -300,10 +287,7 @@ async fn out_of_the_way(data: &Path) {
         return; // Gone; PostgreSQL sees that itself.
     }
     if program.contains(&format!("-D {} -c", data.display())) {
-        let _ = Command::new("sh")
-            .args(["-c", "kill -INT \"$0\"", pid])
-            .status()
-            .await;
+        let _ = Command::new("sh").args(["-c", "kill -INT \"$0\"", pid]).status().await;
     } else if !program.contains("postgres") {
         let _ = fs::remove_file(lock_file);
     }
@@ -314,9 +298,7 @@ async fn out_of_the_way(data: &Path) {
 fn socket_dir(dir: &Path) -> PathBuf {
     let beside = dir.join("socket");
     let path = beside.to_string_lossy();
-    let plain = path
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
+    let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
     if plain && path.len() + 1 + SOCKET.len() <= SOCKET_PATH_MAX {
         return beside;
     }
@@ -328,8 +310,7 @@ fn socket_dir(dir: &Path) -> PathBuf {
 /// Only the server's user (and root) may enter.
 fn make_private(dir: &Path, user: Option<User>) -> Result<(), LaunchError> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700)).map_err(at(dir))?;
-    user.map_or(Ok(()), |user| chown(dir, Some(user.uid), Some(user.gid)))
-        .map_err(at(dir))
+    user.map_or(Ok(()), |user| chown(dir, Some(user.uid), Some(user.gid))).map_err(at(dir))
 }
 
 /// The last lines of a log, enough to see why.

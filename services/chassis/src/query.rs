@@ -104,9 +104,11 @@ impl Paging {
 
     /// The same list, another page.
     pub(crate) fn query_of(&self, uri: &Uri, number: i64) -> String {
-        let rest = uri.query().unwrap_or_default().split('&').filter(|pair| {
-            !pair.is_empty() && !pair.starts_with("page=") && !pair.starts_with("size=")
-        });
+        let rest = uri
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .filter(|pair| !pair.is_empty() && !pair.starts_with("page=") && !pair.starts_with("size="));
         let query: Vec<_> = rest
             .map(str::to_owned)
             .chain([format!("page={number}"), format!("size={}", self.size)])

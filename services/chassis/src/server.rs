@@ -94,6 +94,11 @@ pub fn shutdown_on_signals() -> CancellationToken {
     shutdown
 }
 
+/// In the extensions of a service's requests: cancelled when the service is told to stop. An answer that would never end
+/// by itself ends then, or the stop would wait for it.
+#[derive(Debug, Clone)]
+pub struct Stopping(pub CancellationToken);
+
 /// Serves HTTP/1 until `shutdown`, then stops listening, lets the requests in flight finish and drops those that
 /// have not after [`DRAIN`]. Every request carries its peer as [`ConnectInfo<SocketAddr>`].
 ///

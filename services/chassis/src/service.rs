@@ -8,13 +8,14 @@ use crate::{
     inbox::{Consumer, Reactions},
     metrics::{self, EventMetrics, Metrics},
     outbox,
-    problem::{method_not_allowed, name_instance, no_such_path},
+    problem::{Problem, method_not_allowed, name_instance, no_such_path},
     request_id, server, store,
     telemetry::LogSettings,
     upstream::Upstream,
 };
 use axum::{Extension, Json, Router, middleware, routing::get};
 use clap::{CommandFactory, FromArgMatches, Parser};
+use futures::future::BoxFuture;
 use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
 use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet, time};
@@ -35,7 +36,15 @@ pub struct Service {
     pub routes: fn() -> OpenApiRouter<App>,
     /// Consumed event → reaction.
     pub reactions: Reactions,
+    /// What time alone brings about, such as an offer that expires.
+    pub sweep: Option<Sweep>,
 }
+
+/// Does what is due. Every replica runs it every second, so it takes its rows with `for update skip locked`.
+pub type Sweep = for<'a> fn(&'a App) -> BoxFuture<'a, Result<(), Problem>>;
+
+/// How often a service looks for what is due.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// How a service on its own is configured.
 #[derive(Debug, Parser)]
@@ -102,7 +111,11 @@ async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error
         None => return Ok(()),
     };
     let bus = Bus::kafka(&settings.kafka)?;
-    eprintln!("{} listens on http://{} (AUTH=open: whom a request names is believed)", service.name, listener.local_addr()?);
+    eprintln!(
+        "{} listens on http://{} (AUTH=open: whom a request names is believed)",
+        service.name,
+        listener.local_addr()?
+    );
     prepared.run(listener, bus, Some(settings.kafka), shutdown).await;
     Ok(())
 }
@@ -145,10 +158,14 @@ impl Service {
 impl Prepared {
     /// Everything the service answers.
     pub fn router(&self, shutdown: CancellationToken) -> Router {
-        let document = OpenApi::new(Info::new(self.service.name, env!("CARGO_PKG_VERSION")), utoipa::openapi::Paths::new());
-        let (routes, document) = OpenApiRouter::with_openapi(document).merge((self.service.routes)()).split_for_parts();
+        let document = OpenApi::new(
+            Info::new(self.service.name, env!("CARGO_PKG_VERSION")),
+            utoipa::openapi::Paths::new(),
+        );
+        let (routes, document) =
+            OpenApiRouter::with_openapi(document).merge((self.service.routes)()).split_for_parts();
         routes
-            .merge(health::routes(shutdown))
+            .merge(health::routes(shutdown.clone()))
             .merge(dead_letter::routes())
             .route("/openapi.json", get(async move || Json(document)))
             .route("/metrics", get(metrics::scrape).with_state(self.app.metrics.clone()))
@@ -156,6 +173,7 @@ impl Prepared {
             .fallback(no_such_path)
             .with_state(self.app.clone())
             .layer(Extension(self.consumer.clone()))
+            .layer(Extension(server::Stopping(shutdown)))
             .layer(middleware::from_fn_with_state(server::MAX_BODY, server::limit_body))
             .layer(middleware::from_fn(name_instance))
             .layer(server::catch_panic())
@@ -176,6 +194,9 @@ impl Prepared {
         let mut workers = JoinSet::new();
         workers.spawn(outbox::relay(self.app.clone(), bus, requests_done.clone()));
         workers.spawn(tidy(self.app.clone(), requests_done.clone()));
+        if let Some(sweep) = self.service.sweep {
+            workers.spawn(keep_sweeping(self.app.clone(), sweep, shutdown.clone()));
+        }
         if let Some(kafka_settings) = consume {
             workers.spawn(kafka::consume(self.consumer, kafka_settings, requests_done.clone()));
         }
@@ -191,9 +212,28 @@ impl Prepared {
 async fn tidy(app: App, stop: CancellationToken) {
     let mut hourly = time::interval(Duration::from_secs(3600));
     while stop.run_until_cancelled(hourly.tick()).await.is_some() {
-        let old = sqlx::query("delete from idempotency where created_at < now() - make_interval(hours => $1)");
+        let old =
+            sqlx::query("delete from idempotency where created_at < now() - make_interval(hours => $1)");
         if let Err(error) = old.bind(KEPT_HOURS).execute(&app.db).await {
             tracing::warn!(service = app.name, %error, "old answers were not forgotten");
+        }
+    }
+}
+
+/// Sweeps until the service stops. What fails is due still, and is tried again; a row of failures is logged once.
+async fn keep_sweeping(app: App, sweep: Sweep, stop: CancellationToken) {
+    let mut due = time::interval(SWEEP_EVERY);
+    due.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    let mut failing = false;
+    while stop.run_until_cancelled(due.tick()).await.is_some() {
+        // Not cut short by `stop`: a sweep's transaction is small, and its calls have time-outs.
+        match sweep(&app).await {
+            Ok(()) => failing = false,
+            Err(problem) if !failing => {
+                failing = true;
+                tracing::warn!(service = app.name, code = problem.code(), "sweep failed; it is tried again");
+            }
+            Err(_) => {}
         }
     }
 }

@@ -84,9 +84,9 @@ pub fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57P operator, 58 system.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
-        }),
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))),
         _ => false,
     }
 }
@@ -113,7 +113,11 @@ impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) {
             tracing::warn!(%error, "database is away");
-            return Self::unavailable("database-unavailable", "The database is away; nothing was changed.", 1);
+            return Self::unavailable(
+                "database-unavailable",
+                "The database is away; nothing was changed.",
+                1,
+            );
         }
         Self::internal(&error)
     }

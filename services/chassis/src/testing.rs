@@ -35,7 +35,8 @@ fn administrator() -> &'static PgConnectOptions {
         .get_or_init(|| match std::env::var("DATABASE_URL") {
             Ok(url) => Server { options: url.parse().expect("DATABASE_URL"), _remover: None },
             Err(_) => {
-                let data_dir = std::env::temp_dir().join(format!("secondhandtrading-test-{}", std::process::id()));
+                let data_dir =
+                    std::env::temp_dir().join(format!("secondhandtrading-test-{}", std::process::id()));
                 // Its standard input closes when this process ends, however it ends.
                 let remover = Command::new("sh")
                     .args(["-c", r#"read -r _; until rm -rf "$1" 2>/dev/null; do sleep 0.2; done"#, "sh"])
@@ -216,7 +217,8 @@ impl Client {
             Some(body) => request.json(&body),
             None => request,
         };
-        self.execute(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value))).await
+        self.execute(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)))
+            .await
     }
 
     /// A request with any bytes for a body.

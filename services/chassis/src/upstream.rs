@@ -2,7 +2,7 @@
 
 use crate::{caller::Caller, problem::Problem};
 use axum::http::{StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 /// Longer than the gateway's own patience, so that its answer is the one that counts.
@@ -38,13 +38,41 @@ impl Upstream {
     /// # Errors
     /// 503 with `Retry-After` when no answer is to be had: nothing may be decided without it.
     pub async fn get<T: DeserializeOwned>(&self, caller: &Caller, path: &str) -> Result<Option<T>, Problem> {
-        let request = self.client.get(format!("{}{path}", self.base)).headers(caller.onward.clone());
+        let request = self.client.get(format!("{}{path}", self.base));
+        match self.ask(caller, path, request).await? {
+            Ok(answer) => Ok(Some(answer)),
+            Err(StatusCode::NOT_FOUND) => Ok(None),
+            Err(status) => Err(unanswered(path, &status, 1)),
+        }
+    }
+
+    /// Asks another service to do something on the caller's behalf. The inner error is its refusal, a 4xx.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After` when no answer is to be had: it may or may not have been done.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Result<T, StatusCode>, Problem> {
+        let request = self.client.post(format!("{}{path}", self.base)).json(body);
+        self.ask(caller, path, request).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        path: &str,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Result<T, StatusCode>, Problem> {
+        let request = request.headers(caller.onward.clone());
         let response = request.send().await.map_err(|error| unanswered(path, &error, 1))?;
         match response.status() {
-            StatusCode::NOT_FOUND => Ok(None),
             status if status.is_success() => {
-                response.json().await.map(Some).map_err(|error| unanswered(path, &error, 1))
+                response.json().await.map(Ok).map_err(|error| unanswered(path, &error, 1))
             }
+            status if status.is_client_error() => Ok(Err(status)),
             status => {
                 let retry_after = response
                     .headers()

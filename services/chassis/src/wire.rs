@@ -12,6 +12,9 @@ use std::{ops::ControlFlow, str::FromStr};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
+mod duration;
+pub use duration::duration;
+
 /// The largest price: 10^12 won.
 pub const MAX_WON: i64 = 1_000_000_000_000;
 
@@ -47,6 +50,13 @@ impl Faults {
     /// Adds a fault.
     pub fn push(&mut self, field: impl Into<String>, wrong: Wrong) {
         self.0.push((field.into(), wrong));
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
     }
 
     /// Adds what is wrong with `result`, if anything, and hands on what is right.
@@ -162,7 +172,9 @@ fn scalar<T: Scalar, V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_
         Value::NegativeInteger(number) => T::from_number(number.into()),
         // 600000.0 and 6e5 are whole numbers written otherwise.
         #[allow(clippy::cast_possible_truncation)]
-        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => T::from_number(number as i128),
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+            T::from_number(number as i128)
+        }
         Value::Float(_) => Err(Wrong::Unacceptable("must be a whole number".to_owned())),
         Value::Boolean(flag) => T::from_flag(flag),
         Value::Null => Err(Wrong::Malformed("is required".to_owned())),

@@ -37,17 +37,11 @@ impl Drop for Scratch {
 }
 
 async fn start(dir: &Path) -> Result<Postgres, LaunchError> {
-    Postgres::start(Options {
-        data_dir: dir.to_path_buf(),
-        durability: Durability::Throwaway,
-    })
-    .await
+    Postgres::start(Options { data_dir: dir.to_path_buf(), durability: Durability::Throwaway }).await
 }
 
 async fn connect(postgres: &Postgres) -> PgConnection {
-    PgConnection::connect(postgres.url())
-        .await
-        .expect("the URL works")
+    PgConnection::connect(postgres.url()).await.expect("the URL works")
 }
 
 fn alive(pid: &str) -> bool {
@@ -60,10 +54,7 @@ fn alive(pid: &str) -> bool {
 fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(
-            begun.elapsed() < Duration::from_secs(20),
-            "not within 20 s: {what}"
-        );
+        assert!(begun.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -77,24 +68,15 @@ async fn data_survives_a_restart_and_korean_is_text() {
         .execute(&mut connection)
         .await
         .expect("writes");
-    let trigrams = sqlx::query("create extension pg_trgm")
-        .execute(&mut connection)
-        .await
-        .is_ok();
+    let trigrams = sqlx::query("create extension pg_trgm").execute(&mut connection).await.is_ok();
     if trigrams {
         let alike: f32 = sqlx::query_scalar("select similarity('아이폰', '아이폰')")
             .fetch_one(&mut connection)
             .await
             .expect("reads");
-        assert_eq!(
-            alike, 1.0,
-            "the server's ctype does not know Korean letters"
-        );
+        assert_eq!(alike, 1.0, "the server's ctype does not know Korean letters");
     }
-    first
-        .stop()
-        .await
-        .expect("stops cleanly, with a client connected");
+    first.stop().await.expect("stops cleanly, with a client connected");
     assert_eq!(scratch.pid(), None);
 
     let second = scratch.start().await.expect("starts again");
@@ -122,21 +104,13 @@ async fn a_dropped_server_ends_too() {
     let pid = scratch.pid().expect("runs");
     drop(postgres);
     eventually("the server is gone", || !alive(&pid));
-    scratch
-        .start()
-        .await
-        .expect("starts again")
-        .stop()
-        .await
-        .expect("stops");
+    scratch.start().await.expect("starts again").stop().await.expect("stops");
 }
 
 #[tokio::test]
 async fn a_path_too_long_for_a_socket_still_works() {
     let scratch = Scratch::new("long");
-    let postgres = start(&scratch.0.join("자료 ".repeat(20)))
-        .await
-        .expect("starts");
+    let postgres = start(&scratch.0.join("자료 ".repeat(20))).await.expect("starts");
     connect(&postgres).await.ping().await.expect("answers");
     postgres.stop().await.expect("stops");
 }
@@ -146,10 +120,7 @@ async fn somebody_elses_directory_is_left_alone() {
     let scratch = Scratch::new("foreign");
     fs::create_dir_all(&scratch.0).expect("creates");
     fs::write(scratch.0.join("thesis.txt"), "years of work").expect("writes");
-    assert!(matches!(
-        scratch.start().await,
-        Err(LaunchError::NotOurs(_))
-    ));
+    assert!(matches!(scratch.start().await, Err(LaunchError::NotOurs(_))));
 }
 
 #[tokio::test]
@@ -157,13 +128,7 @@ async fn a_half_made_cluster_is_made_anew() {
     let scratch = Scratch::new("half");
     fs::create_dir_all(scratch.0.join("initdb-1/base")).expect("creates");
     fs::write(scratch.0.join("lock"), "").expect("writes");
-    scratch
-        .start()
-        .await
-        .expect("starts")
-        .stop()
-        .await
-        .expect("stops");
+    scratch.start().await.expect("starts").stop().await.expect("stops");
     assert!(!scratch.0.join("initdb-1").exists());
 }
 
@@ -188,9 +153,7 @@ async fn kill_9_leaves_no_server_behind_and_the_next_start_works() {
         .spawn()
         .expect("runs");
     let socket = scratch.0.join("socket/.s.PGSQL.5432");
-    eventually("the victim's server is up", || {
-        socket.exists() && scratch.pid().is_some()
-    });
+    eventually("the victim's server is up", || socket.exists() && scratch.pid().is_some());
     let pid = scratch.pid().expect("runs");
     victim.kill().expect("SIGKILL");
     victim.wait().expect("reaped");

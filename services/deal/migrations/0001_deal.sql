@@ -16,7 +16,8 @@ create table deal (
     create_dt  timestamptz not null,
     update_dt  timestamptz not null
 );
-create unique index one_live_deal_per_offer on deal (offer_id) where status <> 'dealCanceled';
+-- For good: an offer whose deal was canceled is doomed, and its cancellation would cancel a second deal too.
+create unique index one_deal_per_offer on deal (offer_id);
 create index deal_of_post on deal (post_id);
 create index deal_of_user on deal (user_id);
 
@@ -38,5 +39,6 @@ create table offer_copy (
     offer_type   text    not null,
     agreed_price bigint  not null,
     qty          integer not null,
+    pay_method   text    not null,
     offer_status text    not null
 );

@@ -1,12 +1,15 @@
-//! The rules of a deal: what reserving needs, and who ends or cancels it when.
+//! The rules of a deal: what reserving needs. What becomes of it then is in [`life`], how it was in [`review`].
+
+mod life;
+pub mod payment;
+pub mod review;
+
+pub use life::Meeting;
 
 use axum::http::StatusCode;
 use chassis::problem::Problem;
 use serde::{Deserialize, Serialize};
-use shared_events::{
-    DealCanceled, DealEnded, DealEvent, DealReserved, DealStatus, Fulfilment, OfferStatus, OfferType, PostStatus,
-    WireDate, Won,
-};
+use shared_events::{DealStatus, Fulfilment, OfferStatus, OfferType, PayMethod, PostStatus, WireDate, Won};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -80,6 +83,9 @@ pub struct OfferCopy {
     pub agreed_price: Won,
     /// How many units.
     pub qty: i32,
+    /// How the money moves.
+    #[sqlx(try_from = "String")]
+    pub pay_method: PayMethod,
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub offer_status: OfferStatus,
@@ -95,6 +101,8 @@ pub struct Availability {
     pub price: Won,
     /// Units in all.
     pub qty: i32,
+    /// Units neither promised nor sold.
+    pub available_qty: i32,
     /// Where the post stands.
     pub status: PostStatus,
     /// Only its seller sees it.
@@ -143,8 +151,8 @@ pub enum Refusal {
     /// It is over.
     #[error("This offer cannot be reserved any more: it is {0}.")]
     OfferNotOpen(OfferStatus),
-    /// It has its deal.
-    #[error("There is a deal on this offer already.")]
+    /// It has, or had, its deal: the offer of a canceled one is canceled too.
+    #[error("There is, or was, a deal on this offer already.")]
     OfferAlreadyReserved,
     /// Another price or number of units than in the offer.
     #[error("The offer says {0}.")]
@@ -156,11 +164,28 @@ pub enum Refusal {
     #[error("The price of this post is {0} won now.")]
     PriceChanged(Won),
     /// Some units are there, and too few.
-    #[error("Only {0} units of this post are left.")]
+    #[error("Only {0} left of this post.")]
     NotEnoughStock(i32),
     /// Neither buyer nor seller.
     #[error("Only the buyer and the seller of this deal may do this.")]
     NotAParty,
+    /// The other one's to do; the seller's or the buyer's, as it says.
+    #[error("Only the {0} of this deal may do this.")]
+    NotYours(&'static str),
+    /// They meet; nothing is sent.
+    #[error("This deal is a meetup; nothing is delivered.")]
+    NotADelivery,
+    /// Asked to cancel before there is anything to ask for.
+    #[error("Nothing is on its way yet: write dealCanceled to cancel this deal.")]
+    NotOnItsWay,
+    /// It is on its way, so that it takes both to cancel.
+    #[error(
+        "The parcel is on its way: the buyer asks to cancel by writing cancelRequested, and the seller agrees."
+    )]
+    CancelNeedsConsent,
+    /// The day and the place stand.
+    #[error("Day and place cannot change any more: this deal is {0}.")]
+    NotReserved(DealStatus),
     /// It is over.
     #[error("This deal cannot become {to}: it is {from}.")]
     WrongState {
@@ -185,7 +210,12 @@ impl From<Refusal> for Problem {
             Refusal::PriceChanged(_) => (StatusCode::CONFLICT, "price-changed"),
             Refusal::NotEnoughStock(_) => (StatusCode::CONFLICT, "not-enough-stock"),
             Refusal::NotAParty => (StatusCode::FORBIDDEN, "not-a-party"),
-            Refusal::WrongState { .. } => (StatusCode::CONFLICT, "deal-not-open"),
+            Refusal::NotYours("seller") => (StatusCode::FORBIDDEN, "not-the-seller"),
+            Refusal::NotYours(_) => (StatusCode::FORBIDDEN, "not-the-buyer"),
+            Refusal::NotADelivery => (StatusCode::CONFLICT, "not-a-delivery"),
+            Refusal::NotOnItsWay => (StatusCode::CONFLICT, "not-on-its-way"),
+            Refusal::CancelNeedsConsent => (StatusCode::CONFLICT, "cancel-needs-consent"),
+            Refusal::NotReserved(_) | Refusal::WrongState { .. } => (StatusCode::CONFLICT, "deal-not-open"),
         };
         Problem::new(status, code, refusal.to_string())
     }
@@ -257,110 +287,6 @@ impl Stock {
             0 => Err(Refusal::PostNotAvailable),
             left => Err(Refusal::NotEnoughStock(left)),
         }
-    }
-}
-
-impl Deal {
-    /// The event of its first day.
-    pub fn reserved(&self, listed_price: Option<Won>) -> DealEvent {
-        DealReserved {
-            deal_id: self.deal_id,
-            post_id: self.post_id,
-            user_id: self.user_id.clone(),
-            status: DealStatus::DealReserved,
-            update_dt: self.update_dt.into(),
-            price: self.price,
-            offer_id: self.offer_id,
-            seller_id: self.seller_id.clone(),
-            qty: self.qty,
-            reserve_dt: self.reserve_dt.map(Into::into),
-            fulfilment: self.fulfilment,
-            listed_price,
-        }
-        .into()
-    }
-
-    /// Buyer or seller writes a status. Writing the one it has changes nothing. `actor` is None where nobody says
-    /// who acts: then whichever may.
-    ///
-    /// # Errors
-    /// It is not theirs to write, or comes too late.
-    pub fn become_(
-        &mut self,
-        to: DealStatus,
-        actor: Option<&str>,
-        said_dt: Option<OffsetDateTime>,
-        now: OffsetDateTime,
-    ) -> Result<Vec<DealEvent>, Refusal> {
-        self.is_party(actor)?;
-        match (self.status, to) {
-            (from, to) if from == to => Ok(Vec::new()),
-            (DealStatus::DealReserved, DealStatus::DealEnded) => {
-                self.step(to, actor, said_dt.unwrap_or(now), now);
-                Ok(vec![self.ended()])
-            }
-            (DealStatus::DealReserved, DealStatus::DealCanceled) => {
-                self.step(to, actor, said_dt.unwrap_or(now), now);
-                Ok(vec![self.canceled(None)])
-            }
-            (from, to) => Err(Refusal::WrongState { from, to }),
-        }
-    }
-
-    /// Compensation: the offer was withdrawn or the post cannot be had. Comes too late for a deal that ended.
-    pub fn give_up(&mut self, reason: &str, now: OffsetDateTime) -> Vec<DealEvent> {
-        if self.status != DealStatus::DealReserved {
-            return Vec::new();
-        }
-        self.step(DealStatus::DealCanceled, Some(reason), now, now);
-        vec![self.canceled(Some(reason))]
-    }
-
-    /// # Errors
-    /// Neither buyer nor seller.
-    pub fn is_party(&self, actor: Option<&str>) -> Result<(), Refusal> {
-        let party = |actor| actor == self.user_id || actor == self.seller_id;
-        if actor.is_none_or(party) { Ok(()) } else { Err(Refusal::NotAParty) }
-    }
-
-    fn step(&mut self, to: DealStatus, by: Option<&str>, update_dt: OffsetDateTime, now: OffsetDateTime) {
-        self.status = to;
-        self.version += 1;
-        self.update_dt = update_dt;
-        self.history.push(Step { status: to, at: now.into(), by: by.map(str::to_owned) });
-    }
-
-    fn ended(&self) -> DealEvent {
-        DealEnded {
-            deal_id: self.deal_id,
-            post_id: self.post_id,
-            user_id: self.user_id.clone(),
-            status: DealStatus::DealEnded,
-            update_dt: self.update_dt.into(),
-            price: self.price,
-            offer_id: self.offer_id,
-            seller_id: self.seller_id.clone(),
-            qty: self.qty,
-            reserve_dt: self.reserve_dt.map(Into::into),
-            fulfilment: self.fulfilment,
-        }
-        .into()
-    }
-
-    fn canceled(&self, reason: Option<&str>) -> DealEvent {
-        DealCanceled {
-            deal_id: self.deal_id,
-            post_id: self.post_id,
-            user_id: self.user_id.clone(),
-            status: DealStatus::DealCanceled,
-            update_dt: self.update_dt.into(),
-            offer_id: self.offer_id,
-            seller_id: self.seller_id.clone(),
-            price: self.price,
-            qty: self.qty,
-            reason: reason.map(str::to_owned),
-        }
-        .into()
     }
 }
 

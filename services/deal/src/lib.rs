@@ -5,8 +5,10 @@
 pub mod api;
 pub mod domain;
 mod reactions;
+pub mod settings;
 mod store;
 
+use api::{payments, reviews, wallets};
 use chassis::{app::App, reactions, service::Service};
 use shared_events::{OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostUnavailable};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,10 +28,19 @@ pub fn service() -> Service {
             OfferCanceled => reactions::offer_canceled,
             PostUnavailable => reactions::post_unavailable,
         },
+        sweep: Some(|app| Box::pin(payments::cancel_overdue(app))),
     }
 }
 
-// Payments, wallets and reviews get their routes here.
 fn map() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api::reserve, api::list)).routes(routes!(api::read, api::change))
+    OpenApiRouter::new()
+        .routes(routes!(api::reserve, api::list))
+        .routes(routes!(api::read, api::change))
+        .routes(routes!(reviews::write, reviews::list))
+        .routes(routes!(reviews::read))
+        .routes(routes!(payments::hold, payments::list))
+        .routes(routes!(payments::read, payments::change))
+        .routes(routes!(wallets::read))
+        .routes(routes!(wallets::deposit))
+        .routes(routes!(wallets::withdraw))
 }

@@ -1,14 +1,21 @@
 //! Offers are copied; an offer withdrawn or a post that cannot be had cancels the deal.
 
 use crate::{
+    api::payments::{deposit_expiry, lock_of, settle_with},
     domain::{Deal, OfferCopy},
-    store,
+    store::{
+        self,
+        payments::{self, Asked},
+    },
 };
 use chassis::{
     app::Tx,
     inbox::{Reacted, Received},
 };
-use shared_events::{OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostUnavailable, WireDate};
+use shared_events::{
+    DealStatus, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PayMethod, PostUnavailable, WireDate,
+};
+use time::OffsetDateTime;
 
 pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -> Reacted {
     let event = received.event;
@@ -20,9 +27,36 @@ pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -
         offer_type: event.offer_type,
         agreed_price: event.agreed_price,
         qty: event.qty,
+        pay_method: event.pay_method,
         offer_status: event.offer_status,
     };
-    Ok(store::learn_offer(tx, &copy).await?)
+    store::learn_offer(tx, &copy).await?;
+    // A wallet has paid by now; a bank transfer begins.
+    if copy.pay_method == PayMethod::BankTransfer {
+        await_deposit(tx, &copy, received.time.into()).await?;
+    }
+    Ok(())
+}
+
+/// Orders are taken while nobody can pay: the transfer is waited for from here on.
+async fn await_deposit(tx: &mut Tx, offer: &OfferCopy, now: OffsetDateTime) -> Reacted {
+    payments::lock_offer_money(tx, offer.offer_id).await?;
+    let begun = payments::lock_of_offer(tx, offer.offer_id, &offer.user_id).await?.is_some();
+    if begun || payments::is_closed(tx, offer.offer_id).await? {
+        return Ok(());
+    }
+    let asked = Asked {
+        offer_id: offer.offer_id,
+        post_id: offer.post_id,
+        user_id: offer.user_id.clone(),
+        seller_id: offer.seller_id.clone(),
+        amount: offer.agreed_price * i64::from(offer.qty),
+        qty: offer.qty,
+        pay_method: offer.pay_method,
+        expires_dt: Some(deposit_expiry(now)),
+    };
+    let mut payment = payments::insert(tx, &asked, now).await?;
+    Ok(payments::settle(tx, &mut payment, |payment| payment.begin(now)).await?)
 }
 
 pub(crate) async fn offer_accepted(tx: &mut Tx, received: Received<OfferAccepted>) -> Reacted {
@@ -30,17 +64,28 @@ pub(crate) async fn offer_accepted(tx: &mut Tx, received: Received<OfferAccepted
 }
 
 pub(crate) async fn offer_refused(tx: &mut Tx, received: Received<OfferRefused>) -> Reacted {
-    let OfferRefused { offer_id, offer_status, .. } = received.event;
+    let OfferRefused { offer_id, offer_status, user_id, .. } = received.event;
     store::offer_became(tx, offer_id, offer_status).await?;
-    let deal = store::lock_of_offer(tx, offer_id).await?;
-    give_up(tx, deal, "offer-refused", received.time).await
+    close(tx, offer_id, &user_id, "offer-refused", received.time).await
 }
 
 pub(crate) async fn offer_canceled(tx: &mut Tx, received: Received<OfferCanceled>) -> Reacted {
-    let OfferCanceled { offer_id, offer_status, .. } = received.event;
+    let OfferCanceled { offer_id, offer_status, user_id, .. } = received.event;
     store::offer_became(tx, offer_id, offer_status).await?;
+    close(tx, offer_id, &user_id, "offer-canceled", received.time).await
+}
+
+/// The offer is over: so is its deal, unless that has gone further already, and the money is the buyer's again.
+async fn close(tx: &mut Tx, offer_id: i64, user_id: &str, reason: &str, at: WireDate) -> Reacted {
     let deal = store::lock_of_offer(tx, offer_id).await?;
-    give_up(tx, deal, "offer-canceled", received.time).await
+    let goes_on = deal.as_ref().is_some_and(|deal| deal.status != DealStatus::DealReserved);
+    give_up(tx, deal, reason, at).await?;
+    payments::lock_offer_money(tx, offer_id).await?;
+    payments::close_offer(tx, offer_id).await?;
+    if !goes_on && let Some(mut payment) = payments::lock_of_offer(tx, offer_id, user_id).await? {
+        payments::settle(tx, &mut payment, |payment| payment.refund(reason, at.into())).await?;
+    }
+    Ok(())
 }
 
 pub(crate) async fn post_unavailable(tx: &mut Tx, received: Received<PostUnavailable>) -> Reacted {
@@ -57,6 +102,8 @@ async fn give_up(tx: &mut Tx, deal: Option<Deal>, reason: &str, at: WireDate) ->
         tracing::warn!(deal = deal.deal_id, status = %deal.status, reason, "comes too late for this deal");
         return Ok(());
     }
+    let mut payment = lock_of(tx, &deal).await?;
+    settle_with(tx, payment.as_mut(), deal.status, at.into()).await?;
     store::save(tx, &deal).await?;
     tx.publish_all(&events);
     Ok(())

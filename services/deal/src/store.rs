@@ -1,5 +1,9 @@
 //! All SQL of the deal service.
 
+pub(crate) mod ledger;
+pub(crate) mod payments;
+pub(crate) mod reviews;
+
 use crate::domain::{Availability, Deal, OfferCopy, Refusal, Stock};
 use chassis::{
     hal::Page,
@@ -8,7 +12,7 @@ use chassis::{
     store::OnConstraint,
 };
 use shared_events::{DealStatus, OfferStatus};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 /// Writes a new deal. Before its units are promised: cancellations take deal and stock in this order too.
 pub(crate) async fn insert(tx: &mut PgConnection, deal: &Deal) -> Result<Deal, Problem> {
@@ -33,10 +37,10 @@ pub(crate) async fn insert(tx: &mut PgConnection, deal: &Deal) -> Result<Deal, P
     .bind(deal.update_dt)
     .fetch_one(tx)
     .await
-    .on_constraint("one_live_deal_per_offer", Refusal::OfferAlreadyReserved)
+    .on_constraint("one_deal_per_offer", Refusal::OfferAlreadyReserved)
 }
 
-pub(crate) async fn read(db: &PgPool, deal_id: i64) -> Result<Option<Deal>, sqlx::Error> {
+pub(crate) async fn read(db: impl PgExecutor<'_>, deal_id: i64) -> Result<Option<Deal>, sqlx::Error> {
     sqlx::query_as("select * from deal where deal_id = $1").bind(deal_id).fetch_optional(db).await
 }
 
@@ -53,16 +57,19 @@ pub(crate) async fn lock_of_offer(tx: &mut PgConnection, offer_id: i64) -> Resul
         .await
 }
 
-/// Saves what became of a deal; the units of a canceled one are free again.
+/// Saves what became of a deal; the units of one that has just been canceled are free again.
 pub(crate) async fn save(tx: &mut PgConnection, deal: &Deal) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update deal set status = $2, history = $3, version = $4, update_dt = $5 where deal_id = $1",
+        "update deal set status = $2, history = $3, version = $4, update_dt = $5, reserve_dt = $6, meet_place = $7
+         where deal_id = $1",
     )
     .bind(deal.deal_id)
     .bind(deal.status.as_str())
     .bind(&deal.history)
     .bind(deal.version)
     .bind(deal.update_dt)
+    .bind(deal.reserve_dt)
+    .bind(&deal.meet_place)
     .execute(&mut *tx)
     .await?;
     if deal.status == DealStatus::DealCanceled {
@@ -136,8 +143,8 @@ pub(crate) async fn hold_offer(
 pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into offer_copy
-         (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, offer_status)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)
+         (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, pay_method, offer_status)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict (offer_id) do update set offer_status = excluded.offer_status
              where offer_copy.offer_status = 'offerPlaced'
                 or offer_copy.offer_status = 'offerAccepted' and excluded.offer_status <> 'offerPlaced'",
@@ -149,6 +156,7 @@ pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Res
     .bind(offer.offer_type.as_str())
     .bind(offer.agreed_price)
     .bind(offer.qty)
+    .bind(offer.pay_method.as_str())
     .bind(offer.offer_status.as_str())
     .execute(tx)
     .await?;

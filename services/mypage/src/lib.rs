@@ -1,6 +1,7 @@
 //! What a person sells and buys, on one screen: read models, made of events alone.
 //!
-//! The views are in `migrations/`; where an order stands is in [`domain`].
+//! The views are in `migrations/`; where an order stands is in [`domain::order`], how warm a person's manners are in
+//! [`domain::profile`].
 
 pub mod api;
 pub mod domain;
@@ -9,8 +10,10 @@ mod store;
 
 use chassis::{app::App, reactions, service::Service};
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused,
-    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+    CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
+    DeliveryStarted, LikeCntUpdated, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PaymentFailed,
+    PaymentHeld, PaymentPlaced, PaymentRefunded, PaymentReleased, PostDeleted, PostEdited, PostHidden,
+    PostShown, PostWrote, StatusUpdated,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -29,15 +32,27 @@ pub fn service() -> Service {
             PostShown => reactions::post_shown,
             PostDeleted => reactions::post_deleted,
             StatusUpdated => reactions::status_updated,
+            LikeCntUpdated => reactions::likes_counted,
             OfferPlaced => reactions::offer_placed,
             OfferAccepted => reactions::offer_answered,
             OfferRefused => reactions::offer_answered,
             OfferCanceled => reactions::offer_answered,
-            DealReserved => reactions::deal_moved,
-            DealEnded => reactions::deal_moved,
+            DealReserved => reactions::deal_reserved,
+            DealRescheduled => reactions::deal_moved,
+            DeliveryStarted => reactions::deal_moved,
+            CancelRequested => reactions::deal_moved,
+            CancelDeclined => reactions::deal_moved,
             DealCanceled => reactions::deal_moved,
+            DealEnded => reactions::deal_moved,
+            PaymentPlaced => reactions::payment_moved,
+            PaymentHeld => reactions::payment_moved,
+            PaymentReleased => reactions::payment_moved,
+            PaymentRefunded => reactions::payment_moved,
+            PaymentFailed => reactions::payment_moved,
+            DealReviewed => reactions::deal_reviewed,
         }
         .in_batches_of(100),
+        sweep: None,
     }
 }
 
@@ -49,4 +64,5 @@ fn map() -> OpenApiRouter<App> {
         .routes(routes!(api::sales::sale))
         .routes(routes!(api::purchases::list))
         .routes(routes!(api::purchases::read))
+        .routes(routes!(api::profiles::read))
 }

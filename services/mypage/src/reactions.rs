@@ -1,13 +1,22 @@
 //! Each event writes what it carries; nothing is looked up, so that no other event has to be here first.
 
-use crate::store::{self, Deal, Offer};
+use crate::{
+    domain::order::OrderStep,
+    store::{
+        self, Offer,
+        orders::{self, Deal, Payment},
+        profile,
+    },
+};
 use chassis::{
     app::Tx,
     inbox::{Reacted, Received},
 };
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused,
-    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+    CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
+    DeliveryStarted, LikeCntUpdated, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PaymentFailed,
+    PaymentHeld, PaymentPlaced, PaymentRefunded, PaymentReleased, PostDeleted, PostEdited, PostHidden,
+    PostShown, PostWrote, StatusUpdated,
 };
 
 pub(crate) async fn post_wrote(tx: &mut Tx, received: Received<PostWrote>) -> Reacted {
@@ -37,17 +46,49 @@ pub(crate) async fn status_updated(tx: &mut Tx, received: Received<StatusUpdated
     Ok(store::update_status(tx, &received.event).await?)
 }
 
+pub(crate) async fn likes_counted(tx: &mut Tx, received: Received<LikeCntUpdated>) -> Reacted {
+    Ok(store::count_likes(tx, &received.event).await?)
+}
+
 pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -> Reacted {
-    Ok(store::place_offer(tx, &received.event, received.time.into()).await?)
+    let (offer, now) = (received.event, received.time.into());
+    store::place_offer(tx, &offer, now).await?;
+    Ok(orders::add_step(tx, offer.offer_id, OrderStep::Placed, now).await?)
 }
 
 /// The seller's and the buyer's answers carry the same fields.
 pub(crate) async fn offer_answered<E: Into<Offer>>(tx: &mut Tx, received: Received<E>) -> Reacted {
-    Ok(store::answer_offer(tx, &received.event.into(), received.time.into()).await?)
+    let (offer, now) = (received.event.into(), received.time.into());
+    store::answer_offer(tx, &offer, now).await?;
+    match OrderStep::of_answer(offer.status, offer.reason.as_deref()) {
+        Some(step) => Ok(orders::add_step(tx, offer.offer_id, step, now).await?),
+        None => Ok(()),
+    }
+}
+
+pub(crate) async fn deal_reserved(tx: &mut Tx, received: Received<DealReserved>) -> Reacted {
+    let deal = received.event;
+    orders::reserve_deal(tx, &deal).await?;
+    Ok(orders::add_step(tx, deal.offer_id, OrderStep::Reserved, received.time.into()).await?)
 }
 
 pub(crate) async fn deal_moved<E: Into<Deal>>(tx: &mut Tx, received: Received<E>) -> Reacted {
-    Ok(store::move_deal(tx, &received.event.into()).await?)
+    let deal = received.event.into();
+    orders::move_deal(tx, &deal).await?;
+    match deal.step {
+        Some(step) => Ok(orders::add_step(tx, deal.offer_id, step, received.time.into()).await?),
+        None => Ok(()),
+    }
+}
+
+pub(crate) async fn payment_moved<E: Into<Payment>>(tx: &mut Tx, received: Received<E>) -> Reacted {
+    let (payment, now) = (received.event.into(), received.time.into());
+    orders::move_payment(tx, &payment, now).await?;
+    Ok(orders::add_step(tx, payment.offer_id, OrderStep::of_payment(payment.state), now).await?)
+}
+
+pub(crate) async fn deal_reviewed(tx: &mut Tx, received: Received<DealReviewed>) -> Reacted {
+    Ok(profile::add_review(tx, &received.event, received.time.into()).await?)
 }
 
 macro_rules! offers {
@@ -64,6 +105,7 @@ macro_rules! offers {
                     qty: event.qty,
                     pay_method: event.pay_method,
                     status: event.offer_status,
+                    reason: event.reason,
                 }
             }
         }
@@ -71,27 +113,67 @@ macro_rules! offers {
 }
 offers!(OfferAccepted, OfferRefused, OfferCanceled);
 
+/// The fields that all of them carry, and those that differ.
 macro_rules! deals {
-    ($($event:ident => $reserve_dt:expr),+ $(,)?) => {$(
+    ($($event:ident => |$it:ident| { $($own:ident: $value:expr),+ $(,)? })+) => {$(
         impl From<$event> for Deal {
-            fn from(event: $event) -> Self {
-                let reserve_dt: fn(&$event) -> _ = $reserve_dt;
+            fn from($it: $event) -> Self {
                 Self {
-                    deal_id: event.deal_id,
-                    post_id: event.post_id,
-                    offer_id: event.offer_id,
-                    price: event.price,
-                    status: event.status,
-                    reserve_dt: reserve_dt(&event),
-                    update_dt: event.update_dt,
+                    $($own: $value,)+
+                    deal_id: $it.deal_id,
+                    post_id: $it.post_id,
+                    offer_id: $it.offer_id,
+                    user_id: $it.user_id,
+                    seller_id: $it.seller_id,
+                    status: $it.status,
+                    update_dt: $it.update_dt,
                 }
             }
         }
     )+};
 }
 deals! {
-    DealReserved => |event| event.reserve_dt,
-    DealEnded => |event| event.reserve_dt,
+    DealEnded => |event| {
+        reserve_dt: Some(event.reserve_dt), price: Some(event.price), fulfilment: Some(event.fulfilment),
+        step: Some(OrderStep::Ended),
+    }
     // A canceled deal keeps the day it was reserved for.
-    DealCanceled => |_| None,
+    DealCanceled => |event| {
+        reserve_dt: None, price: Some(event.price), fulfilment: None,
+        step: OrderStep::of_cancellation(event.reason.as_deref()),
+    }
 }
+
+/// The steps on the way tell of the day, and of nothing else.
+macro_rules! steps {
+    ($($event:ident => $step:ident),+) => {
+        deals! {$(
+            $event => |event| {
+                reserve_dt: Some(event.reserve_dt), price: None, fulfilment: None, step: Some(OrderStep::$step),
+            }
+        )+}
+    };
+}
+steps! {
+    DealRescheduled => Rescheduled,
+    DeliveryStarted => Delivering,
+    CancelRequested => CancelRequested,
+    CancelDeclined => CancelDeclined
+}
+
+macro_rules! payments {
+    ($($event:ident),+) => {$(
+        impl From<$event> for Payment {
+            fn from(event: $event) -> Self {
+                Self {
+                    payment_id: event.payment_id,
+                    offer_id: event.offer_id,
+                    user_id: event.user_id,
+                    amount: event.amount,
+                    state: event.state,
+                }
+            }
+        }
+    )+};
+}
+payments!(PaymentPlaced, PaymentHeld, PaymentReleased, PaymentRefunded, PaymentFailed);

@@ -1,13 +1,16 @@
 //! All SQL of the mypage service: upserts, and reads of the views.
 
+pub(crate) mod orders;
+pub(crate) mod profile;
+
 use crate::api::{purchases::PurchaseRow, sales::MyPageBody};
 use chassis::{
     hal::Page,
     query::{Paging, Select},
 };
 use shared_events::{
-    DealStatus, OfferPlaced, OfferStatus, PayMethod, PostDeleted, PostEdited, PostStatus, PostWrote,
-    StatusUpdated, WireDate, Won,
+    LikeCntUpdated, OfferPlaced, OfferStatus, PayMethod, PostDeleted, PostEdited, PostStatus, PostWrote,
+    StatusUpdated, Won,
 };
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -19,6 +22,7 @@ pub(crate) async fn write_post(tx: &mut PgConnection, post: &PostWrote, create_d
         "insert into post_view (post_id, user_id, goods, price, status, create_dt, update_dt)
          values ($1, $2, $3, $4, $5, $6, $6)
          on conflict (post_id) do update set
+             user_id = excluded.user_id,
              create_dt = excluded.create_dt,
              goods = coalesce(post_view.goods, excluded.goods),
              price = coalesce(post_view.price, excluded.price),
@@ -98,6 +102,18 @@ pub(crate) async fn update_status(tx: &mut PgConnection, post: &StatusUpdated) -
     Ok(())
 }
 
+pub(crate) async fn count_likes(tx: &mut PgConnection, post: &LikeCntUpdated) -> Done {
+    sqlx::query(
+        "insert into post_view (post_id, like_cnt) values ($1, $2)
+         on conflict (post_id) do update set like_cnt = excluded.like_cnt",
+    )
+    .bind(post.post_id)
+    .bind(post.like_cnt)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
 pub(crate) async fn place_offer(tx: &mut PgConnection, offer: &OfferPlaced, now: OffsetDateTime) -> Done {
     sqlx::query(
         "insert into offer_view (offer_id, post_id, user_id, seller_id, offered_price, agreed_price, qty,
@@ -134,6 +150,7 @@ pub(crate) struct Offer {
     pub(crate) qty: i32,
     pub(crate) pay_method: PayMethod,
     pub(crate) status: OfferStatus,
+    pub(crate) reason: Option<String>,
 }
 
 /// A refusal or a cancellation is final: no other answer comes after it.
@@ -155,40 +172,6 @@ pub(crate) async fn answer_offer(tx: &mut PgConnection, offer: &Offer, now: Offs
     .bind(offer.pay_method.as_str())
     .bind(offer.status.as_str())
     .bind(now)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// What every event of a deal tells.
-pub(crate) struct Deal {
-    pub(crate) deal_id: i64,
-    pub(crate) post_id: i64,
-    pub(crate) offer_id: i64,
-    pub(crate) price: Won,
-    pub(crate) status: DealStatus,
-    pub(crate) reserve_dt: Option<WireDate>,
-    pub(crate) update_dt: WireDate,
-}
-
-/// An end or a cancellation is final: no other status comes after it.
-pub(crate) async fn move_deal(tx: &mut PgConnection, deal: &Deal) -> Done {
-    sqlx::query(
-        "insert into deal_view (deal_id, post_id, offer_id, price, status, reserve_dt, update_dt)
-         values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (deal_id) do update set
-             status = excluded.status,
-             reserve_dt = coalesce(excluded.reserve_dt, deal_view.reserve_dt),
-             update_dt = excluded.update_dt
-         where deal_view.status = 'dealReserved'",
-    )
-    .bind(deal.deal_id)
-    .bind(deal.post_id)
-    .bind(deal.offer_id)
-    .bind(deal.price)
-    .bind(deal.status.as_str())
-    .bind(deal.reserve_dt.map(OffsetDateTime::from))
-    .bind(OffsetDateTime::from(deal.update_dt))
     .execute(tx)
     .await?;
     Ok(())

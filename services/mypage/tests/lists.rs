@@ -6,8 +6,9 @@ use chassis::testing::{Reply, TestService};
 use events::event;
 use serde_json::{Value, json};
 use shared_events::{
-    DealCanceled, DealReserved, OfferAccepted, OfferPlaced, OfferRefused, PostDeleted, PostEdited,
-    PostHidden, PostShown, PostWrote, StatusUpdated,
+    CancelRequested, DealCanceled, DealRescheduled, DealReserved, DealReviewed, DeliveryStarted,
+    LikeCntUpdated, OfferAccepted, OfferPlaced, OfferRefused, PaymentHeld, PaymentPlaced, PaymentRefunded,
+    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
 };
 
 /// Three posts of two sellers; two offers on the first, one accepted, one refused.
@@ -176,4 +177,82 @@ async fn price_and_date_are_the_deals_only_while_the_post_says_so() {
     let page = mypage.client.get("/myPages/1").await.expect(200);
     assert_eq!((&page["price"], &page["goods"]), (&json!(550_000), &json!("아이폰13 📱")));
     assert_eq!(page["updateDt"], json!(events::at(12)));
+}
+
+#[tokio::test]
+async fn an_order_at_every_step() {
+    let mypage = market().await;
+    let payment = |state| {
+        json!({"paymentId": 1, "offerId": 2, "postId": 1, "userId": "buyer02", "amount": 500_000,
+            "payMethod": "bankTransfer", "state": state})
+    };
+    let deal = |status| {
+        json!({"dealId": 1, "postId": 1, "offerId": 2, "userId": "buyer02", "price": 500_000, "status": status,
+            "fulfilment": "delivery"})
+    };
+    let table = [
+        (event::<PaymentPlaced>(8, payment("awaitingDeposit")), "awaitingDeposit", "입금확인대기"),
+        (event::<PaymentHeld>(9, payment("held")), "accepted", "수락됨"),
+        (event::<DealReserved>(10, deal("dealReserved")), "reserved", "상품준비완료"),
+        (event::<DealRescheduled>(11, deal("dealReserved")), "reserved", "상품준비완료"),
+        (event::<DeliveryStarted>(12, deal("deliveryStarted")), "delivering", "배송중"),
+        (event::<CancelRequested>(13, deal("cancelRequested")), "delivering", "배송중"),
+        (event::<DealCanceled>(14, deal("dealCanceled")), "canceled", "주문취소"),
+        (event::<PaymentRefunded>(14, payment("refunded")), "refunded", "결제취소"),
+    ];
+    let mut expected = 2;
+    for (event, status, text) in table {
+        mypage.deliver_envelopes(&[event]).await;
+        expected += 1;
+        let order = mypage.client.get("/purchases/2").await.expect(200);
+        assert_eq!((&order["orderStatus"], &order["orderStatusText"]), (&json!(status), &json!(text)));
+        assert_eq!(order["steps"].as_array().map(Vec::len), Some(expected));
+        let last = &order["steps"][expected - 1];
+        assert_eq!(keys(last), ["status", "text", "at"]);
+    }
+    let order = mypage.client.get("/purchases/2").await.expect(200);
+    assert_eq!(order["steps"][9], json!({"status": "refunded", "text": "결제취소", "at": events::at(14)}));
+    assert_eq!((&order["paymentState"], &order["dealStatus"]), (&json!("refunded"), &json!("dealCanceled")));
+}
+
+#[tokio::test]
+async fn a_person_by_what_others_have_seen() {
+    let mypage = market().await;
+    let unknown = mypage.client.get("/users/%EB%B0%A9%20/profile").await.expect(200);
+    let fields = [
+        "userId",
+        "postCnt",
+        "soldCnt",
+        "boughtCnt",
+        "reviewCnt",
+        "averageRating",
+        "mannerTemperature",
+        "_links",
+    ];
+    assert_eq!(keys(&unknown), fields);
+    assert_eq!((&unknown["userId"], &unknown["reviewCnt"]), (&json!("방"), &json!(0)));
+    assert_eq!((&unknown["averageRating"], &unknown["mannerTemperature"]), (&json!(0.0), &json!(36.5)));
+
+    let of = |id| json!({"postId": id, "userId": "seller01"});
+    let review = |id, rating| {
+        json!({"reviewId": id, "dealId": id, "postId": 2,
+            "userId": "buyer02", "targetId": "seller01", "rating": rating})
+    };
+    mypage
+        .deliver_envelopes(&[
+            event::<PostHidden>(8, of(3)),
+            event::<LikeCntUpdated>(9, json!({"postId": 1, "likeCnt": 3})),
+            event::<DealReviewed>(10, review(1, 5)),
+            event::<DealReviewed>(11, review(2, 2)),
+        ])
+        .await;
+    let profile = mypage.client.get("/users/seller01/profile").await.expect(200);
+    assert_eq!((&profile["postCnt"], &profile["reviewCnt"]), (&json!(1), &json!(2)));
+    assert_eq!((&profile["averageRating"], &profile["mannerTemperature"]), (&json!(3.5), &json!(36.5)));
+    assert_eq!(mypage.client.get("/sales/1").await.expect(200)["likeCnt"], 3);
+
+    let long = format!("/users/{}/profile", "x".repeat(65));
+    assert_eq!(mypage.client.get(&long).await.expect_problem(400, "malformed-request"), ["id"]);
+    mypage.client.get("/users/a%00b/profile").await.expect_problem(400, "malformed-request");
+    mypage.client.post("/users/seller01/profile", json!({})).await.expect_problem(405, "method-not-allowed");
 }

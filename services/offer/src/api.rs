@@ -1,9 +1,16 @@
 //! What clients say and hear about offers.
 
+mod asking;
+pub mod messages;
+mod paying;
+pub mod wishlists;
+
 use crate::{
-    domain::{Kind, Offer, Order, PostCopy, Refusal},
+    domain::{Kind, Offer, Order, Refusal, message::Message},
+    settings::Settings,
     store,
 };
+use asking::ask_post;
 use axum::extract::State;
 use chassis::{
     app::App,
@@ -12,11 +19,11 @@ use chassis::{
     idempotency::{Answer, Command, CommandBody},
     problem::{Problem, ProblemBody},
     query::{Filter, ItemId, Listing, Paging},
-    wire::{Faults, Id, Qty, UserId, Won, Word, agree, same},
+    wire::{Faults, Id, Prose, Qty, UserId, Won, Word, agree, same},
 };
 use deserr::Deserr;
-use serde::{Deserialize, Serialize};
-use shared_events::{OfferStatus, OfferType, PayMethod, PostStatus, WireDate};
+use serde::Serialize;
+use shared_events::{OfferStatus, OfferType, PayMethod, WireDate};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
@@ -39,6 +46,8 @@ pub struct OfferBody {
     qty: i32,
     pay_method: PayMethod,
     offer_status: OfferStatus,
+    /// Where its payment stands, once the deal service has said.
+    payment_state: Option<String>,
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_dt: Option<WireDate>,
     #[schema(value_type = String, format = DateTime)]
@@ -63,6 +72,7 @@ impl From<Offer> for OfferBody {
             qty: offer.qty,
             pay_method: offer.pay_method,
             offer_status: offer.offer_status,
+            payment_state: offer.payment_state,
             expires_dt: offer.expires_dt.map(Into::into),
             create_dt: offer.create_dt.into(),
             update_dt: offer.update_dt.into(),
@@ -112,6 +122,8 @@ pub struct NewOffer {
 
 impl CommandBody for NewOffer {
     const NAMES_ACTOR: bool = true;
+    const REQUIRED_IF: &'static [(&'static str, &'static str, &'static str)] =
+        &[("offerType", OfferType::PriceNegotiated.as_str(), "offeredPrice")];
 }
 
 impl NewOffer {
@@ -119,16 +131,12 @@ impl NewOffer {
     fn prices(self, _: deserr::ValuePointerRef<'_>) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         match (self.offer_type.0, self.offered_price) {
-            (OfferType::PriceNegotiated, None) => faults = Faults::missing("offeredPrice"),
             (_, Some(Won(0))) => faults = Faults::unacceptable("offeredPrice", "must be above 0"),
             (OfferType::DealOffered, Some(offered)) if self.price != Some(offered) => {
                 let message = "is for a negotiated price; an offer at the price may only repeat it";
                 faults = Faults::unacceptable("offeredPrice", message);
             }
             _ => {}
-        }
-        if self.pay_method.is_some_and(|word| word.0 != PayMethod::None) {
-            let _ = faults.keep::<()>(Err(Faults::unacceptable("payMethod", "must be none for now")));
         }
         if self.offer_status.is_some_and(|word| word.0 != OfferStatus::OfferPlaced) {
             let message = "must be offerPlaced when an offer is placed";
@@ -153,13 +161,17 @@ impl NewOffer {
 
 /// An answer to an offer. Every other field may be repeated, and not changed.
 #[derive(Debug, Deserr, ToSchema)]
-#[deserr(error = Faults, rename_all = camelCase)]
+#[deserr(error = Faults, rename_all = camelCase, validate = OfferAnswer::message_goes_with_it -> Faults)]
 #[schema(rename_all = "camelCase")]
 pub struct OfferAnswer {
     /// `offerAccepted` or `offerRefused` (the seller), `offerCanceled` (the buyer).
     #[schema(value_type = Option<OfferStatus>)]
     #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
+    /// Goes to the other one along with the answer: "I would trade with you."
+    #[schema(value_type = Option<String>)]
+    #[deserr(default)]
+    message: Option<Prose<2000>>,
     /// The buyer, whoever acts.
     #[deserr(default)]
     user_id: Option<UserId>,
@@ -186,6 +198,13 @@ pub struct OfferAnswer {
 impl CommandBody for OfferAnswer {}
 
 impl OfferAnswer {
+    fn message_goes_with_it(self, _: deserr::ValuePointerRef<'_>) -> Result<Self, Faults> {
+        match (&self.message, self.offer_status) {
+            (Some(_), None) => Err(Faults::missing("offerStatus")),
+            _ => Ok(self),
+        }
+    }
+
     fn agrees_with(&self, offer: &Offer) -> Result<(), Problem> {
         agree(&[
             ("userId", same(self.user_id.as_ref().map(|user| &user.0), &&offer.user_id)),
@@ -234,44 +253,13 @@ impl Filter for OfferFilter {
     const DEFAULT_ORDER: &'static str = "offer_id";
 }
 
-/// A post as the post service answers it.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct PostAnswer {
-    user_id: String,
-    price: i64,
-    qty: i32,
-    available_qty: i32,
-    status: PostStatus,
-    hidden: bool,
-    version: i64,
-}
-
-/// Asks the owner of the post. A copy may allow, never refuse: whoever would refuse asks once, and decides on the
-/// answer.
-async fn ask_post(app: &App, caller: &Caller, post_id: i64) -> Result<PostCopy, Problem> {
-    let answer: Option<PostAnswer> =
-        app.upstream.get(caller, &format!("/posts/{post_id}/availability")).await?;
-    let post = answer.ok_or(Refusal::UnknownPost)?;
-    Ok(PostCopy {
-        post_id,
-        seller_id: post.user_id,
-        price: post.price,
-        qty: post.qty,
-        available_qty: post.available_qty,
-        status: post.status,
-        hidden: post.hidden,
-        deleted: false,
-        version: post.version,
-    })
-}
-
 /// Place an offer.
 #[utoipa::path(post, path = "/offers", request_body = NewOffer,
     responses((status = 201, body = OfferBody), (status = "4XX", body = ProblemBody)))]
 pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result<Answer, Problem> {
     let order = command.body.order(command.author(command.body.user_id.as_ref())?);
     let (post_id, now) = (command.body.post_id.0, OffsetDateTime::now_utc());
+    let open_for = Settings::get().offer_expires_after;
     let mut asked = None;
     loop {
         let mut tx = app.begin(&command).await?;
@@ -279,9 +267,13 @@ pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result
             store::learn_post(&mut tx, post).await?;
         }
         let known = store::hold_post(&mut tx, post_id).await?;
-        match known.ok_or(Refusal::UnknownPost).and_then(|post| order.on(&post, now)) {
+        match known.ok_or(Refusal::UnknownPost).and_then(|post| order.on(&post, now, open_for)) {
             Ok(offer) => {
                 let offer = store::insert(&mut tx, &offer).await?;
+                if offer.pending {
+                    tx.commit().await?;
+                    return paying::place_paid(&app, &command, offer).await;
+                }
                 tx.publish(&offer.placed());
                 return tx.answer(hal::created(&command.caller.base, &OfferBody::from(offer))).await;
             }
@@ -330,14 +322,28 @@ pub async fn answer(
 ) -> Result<Answer, Problem> {
     // The body's userId is the buyer, as data: it never says who acts.
     let actor = command.caller.actor.acting(None);
+    if command.body.offer_status.is_some_and(|word| word.0 == OfferStatus::OfferCanceled)
+        && let Some(offer) = store::read(&app.db, offer_id).await?
+        && offer.pay_method == PayMethod::BankTransfer
+        && offer.offer_status.is_open()
+    {
+        paying::deposit_is_not_confirmed(&app, &command.caller, &offer).await?;
+    }
     let mut tx = app.begin(&command).await?;
     let mut offer = store::lock(&mut tx, offer_id).await?.ok_or_else(|| Problem::not_found("offer"))?;
     command.expects(offer.version)?;
     command.body.agrees_with(&offer)?;
     if let Some(Word(status)) = command.body.offer_status {
-        let events = offer.answer(status, actor.as_deref(), OffsetDateTime::now_utc())?;
+        let now = OffsetDateTime::now_utc();
+        let events = offer.answer(status, actor.as_deref(), now)?;
         store::save(&mut tx, &offer).await?;
         tx.publish_all(&events);
+        // Said once, however often the answer is repeated.
+        if let (Some(Prose(text)), false) = (&command.body.message, events.is_empty()) {
+            let message = Message::with_answer(&offer, text.clone(), now);
+            let message = store::messages::insert(&mut tx, &message).await?;
+            tx.publish(&message.sent());
+        }
     }
     tx.answer(hal::item(&command.caller.base, &OfferBody::from(offer))).await
 }

@@ -1,11 +1,15 @@
-//! The rules of an offer: when it can be placed, who answers it and how, and how posts and deals end it.
+//! The rules of an offer: when it can be placed, who answers it and how, and how posts, deals and time end it.
+
+pub mod message;
+pub mod wish;
 
 use axum::http::StatusCode;
 use chassis::problem::Problem;
 use shared_events::{
     OfferAccepted, OfferCanceled, OfferEvent, OfferPlaced, OfferRefused, OfferStatus, OfferType, PayMethod,
-    PostStatus, Won,
+    PaymentState, PostStatus, Won,
 };
+use std::time::Duration;
 use time::OffsetDateTime;
 
 /// A post as far as it is known here.
@@ -86,6 +90,12 @@ pub struct Offer {
     pub offer_status: OfferStatus,
     /// When it lapses.
     pub expires_dt: Option<OffsetDateTime>,
+    /// The deal that was reserved on it.
+    pub deal_id: Option<i64>,
+    /// It is being paid for: nobody sees it until the money is held.
+    pub pending: bool,
+    /// Where its payment stands, as the deal service says.
+    pub payment_state: Option<String>,
     /// Counts its changes.
     pub version: i64,
     /// When it was placed.
@@ -112,6 +122,18 @@ pub enum Refusal {
     /// The buyer saw another price.
     #[error("The price of this post is {0} won now.")]
     PriceChanged(Won),
+    /// The wallet does not hold as much.
+    #[error("There is not enough money in this wallet.")]
+    InsufficientFunds,
+    /// The money could not be held on these terms.
+    #[error("The payment was refused.")]
+    PaymentRefused,
+    /// It took longer than an offer may be in the paying.
+    #[error("Paying took too long; nothing was placed, and the money is the buyer's.")]
+    PaymentTooSlow,
+    /// The buyer's word comes too late.
+    #[error("The seller has confirmed the deposit; only the seller can call this off now.")]
+    DepositConfirmed,
     /// One is enough.
     #[error("There is an open offer of this buyer on this post already.")]
     AlreadyOpen,
@@ -121,6 +143,9 @@ pub enum Refusal {
     /// Somebody else's answer.
     #[error("Only the {0} of this offer may do this.")]
     NotYours(&'static str),
+    /// Nobody answered in time.
+    #[error("This offer has expired.")]
+    Expired,
     /// It was answered otherwise.
     #[error("This offer cannot become {to}: it is {from}.")]
     WrongState {
@@ -139,22 +164,26 @@ impl From<Refusal> for Problem {
             Refusal::PostNotAvailable(_) => (StatusCode::CONFLICT, "post-not-available"),
             Refusal::NotEnoughStock(_) => (StatusCode::CONFLICT, "not-enough-stock"),
             Refusal::PriceChanged(_) => (StatusCode::CONFLICT, "price-changed"),
+            Refusal::InsufficientFunds => (StatusCode::PAYMENT_REQUIRED, "insufficient-funds"),
+            Refusal::PaymentRefused => (StatusCode::CONFLICT, "payment-refused"),
+            Refusal::PaymentTooSlow => (StatusCode::CONFLICT, "payment-too-slow"),
+            Refusal::DepositConfirmed => (StatusCode::CONFLICT, "deposit-confirmed"),
             Refusal::AlreadyOpen => (StatusCode::CONFLICT, "offer-already-open"),
             Refusal::NotACommand(_) => (StatusCode::CONFLICT, "status-follows-deal"),
             Refusal::NotYours("seller") => (StatusCode::FORBIDDEN, "not-the-seller"),
             Refusal::NotYours(_) => (StatusCode::FORBIDDEN, "not-the-buyer"),
-            Refusal::WrongState { .. } => (StatusCode::CONFLICT, "offer-not-open"),
+            Refusal::Expired | Refusal::WrongState { .. } => (StatusCode::CONFLICT, "offer-not-open"),
         };
         Problem::new(status, code, refusal.to_string())
     }
 }
 
 impl Order {
-    /// What the offer will say, if the post allows it.
+    /// What the offer will say, if the post allows it. It stays open for `open_for`.
     ///
     /// # Errors
     /// The post does not allow it.
-    pub fn on(&self, post: &PostCopy, now: OffsetDateTime) -> Result<Offer, Refusal> {
+    pub fn on(&self, post: &PostCopy, now: OffsetDateTime, open_for: Duration) -> Result<Offer, Refusal> {
         if post.deleted || post.hidden {
             return Err(Refusal::UnknownPost);
         }
@@ -186,7 +215,10 @@ impl Order {
             qty: self.qty,
             pay_method: self.pay_method,
             offer_status: OfferStatus::OfferPlaced,
-            expires_dt: None,
+            expires_dt: Some(now + open_for),
+            deal_id: None,
+            pending: self.pay_method == PayMethod::Wallet,
+            payment_state: None,
             version: 1,
             create_dt: now,
             update_dt: now,
@@ -203,6 +235,10 @@ pub enum Reason {
     PostDeleted,
     /// Its deal was called off.
     DealCanceled,
+    /// Its time is over.
+    Expired,
+    /// The money went back to the buyer, or did not come.
+    PaymentOver,
 }
 
 impl Reason {
@@ -211,6 +247,8 @@ impl Reason {
             Self::PostEnded => "post-ended",
             Self::PostDeleted => "post-deleted",
             Self::DealCanceled => "deal-canceled",
+            Self::Expired => "expired",
+            Self::PaymentOver => "payment-over",
         }
     }
 }
@@ -258,13 +296,20 @@ impl Offer {
         }
         match (self.offer_status, to) {
             (from, to) if from == to => Ok(Vec::new()),
+            (OfferPlaced, OfferAccepted) if self.expired(now) => Err(Refusal::Expired),
             (OfferPlaced, to) | (OfferAccepted, to @ OfferCanceled) => Ok(self.become_(to, None, now)),
             (from, to) => Err(Refusal::WrongState { from, to }),
         }
     }
 
-    /// Its deal was reserved: that answers an offer which still waited.
-    pub fn reserved(&mut self, now: OffsetDateTime) -> Vec<OfferEvent> {
+    /// Its time is over, even where no sweep has come by yet. A reserved deal keeps it.
+    fn expired(&self, now: OffsetDateTime) -> bool {
+        self.deal_id.is_none() && self.expires_dt.is_some_and(|expires| expires <= now)
+    }
+
+    /// Its deal was reserved: that answers an offer which still waited, and it does not expire any more.
+    pub fn reserved(&mut self, deal_id: i64, now: OffsetDateTime) -> Vec<OfferEvent> {
+        self.deal_id = Some(deal_id);
         if self.offer_status != OfferStatus::OfferPlaced {
             return Vec::new();
         }
@@ -283,7 +328,18 @@ impl Offer {
         if !self.offer_status.is_open() {
             return Vec::new();
         }
-        self.become_(OfferStatus::OfferCanceled, Some(reason.as_str()), now)
+        // One that nobody has seen concerns nobody but the deal service, which holds no money for it from now on.
+        let reason = if self.pending { "not-placed" } else { reason.as_str() };
+        self.become_(OfferStatus::OfferCanceled, Some(reason), now)
+    }
+
+    /// The money is held: now it is an offer.
+    pub fn paid(&mut self, now: OffsetDateTime) -> OfferEvent {
+        self.pending = false;
+        self.payment_state = Some(PaymentState::Held.as_str().to_owned());
+        self.version += 1;
+        self.update_dt = now;
+        self.placed()
     }
 
     fn become_(&mut self, status: OfferStatus, reason: Option<&str>, now: OffsetDateTime) -> Vec<OfferEvent> {

@@ -1,16 +1,20 @@
-//! Offers: what buyers would pay, and what sellers say to it.
+//! Offers: what buyers would pay, and what sellers say to it; the messages between them; wishes.
 //!
 //! The rules are in [`domain`].
 
 pub mod api;
 pub mod domain;
 mod reactions;
+pub mod settings;
 mod store;
+mod sweep;
 
+use api::{messages, wishlists};
 use chassis::{app::App, reactions, service::Service};
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote,
-    QtyDecreased, QtyRestored, StatusUpdated,
+    DealCanceled, DealEnded, DealReserved, PaymentFailed, PaymentHeld, PaymentPlaced, PaymentRefunded,
+    PaymentReleased, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, QtyDecreased, QtyRestored,
+    StatusUpdated,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -34,11 +38,22 @@ pub fn service() -> Service {
             DealReserved => reactions::deal_reserved,
             DealEnded => reactions::deal_ended,
             DealCanceled => reactions::deal_canceled,
+            PaymentPlaced => reactions::payment_placed,
+            PaymentHeld => reactions::payment_held,
+            PaymentReleased => reactions::payment_released,
+            PaymentRefunded => reactions::payment_refunded,
+            PaymentFailed => reactions::payment_failed,
         },
+        sweep: Some(|app| Box::pin(sweep::sweep(app))),
     }
 }
 
-// Messages and wishlists get their routes here.
 fn map() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(api::place, api::list)).routes(routes!(api::read, api::answer))
+    OpenApiRouter::new()
+        .routes(routes!(api::place, api::list))
+        .routes(routes!(api::read, api::answer))
+        .routes(routes!(messages::send, messages::list))
+        .routes(routes!(messages::read, messages::mark))
+        .routes(routes!(wishlists::add, wishlists::list))
+        .routes(routes!(wishlists::read, wishlists::delete))
 }

@@ -9,8 +9,9 @@ use chassis::{
     inbox::{Reacted, ReactionError, Received},
 };
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferEvent, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote,
-    QtyDecreased, QtyRestored, StatusUpdated,
+    DealCanceled, DealEnded, DealReserved, OfferEvent, PaymentFailed, PaymentHeld, PaymentPlaced,
+    PaymentRefunded, PaymentReleased, PaymentState, PostDeleted, PostEdited, PostHidden, PostShown,
+    PostWrote, QtyDecreased, QtyRestored, StatusUpdated,
 };
 use time::OffsetDateTime;
 
@@ -77,7 +78,7 @@ pub(crate) async fn post_deleted(tx: &mut Tx, received: Received<PostDeleted>) -
 pub(crate) async fn deal_reserved(tx: &mut Tx, received: Received<DealReserved>) -> Reacted {
     let (event, now) = (received.event, received.time.into());
     let mut offer = own(tx, event.post_id, event.offer_id).await?.1;
-    let events = offer.reserved(now);
+    let events = offer.reserved(event.deal_id, now);
     save(tx, &offer, &events).await
 }
 
@@ -94,6 +95,35 @@ pub(crate) async fn deal_ended(tx: &mut Tx, received: Received<DealEnded>) -> Re
     offer.won(now);
     save(tx, &offer, &[]).await?;
     let_losers_go(tx, post, now).await
+}
+
+/// Shows where the payment stands; the offer is over where its money is.
+macro_rules! payment_reactions {
+    ($($name:ident: $event:ty;)+) => {$(
+        pub(crate) async fn $name(tx: &mut Tx, received: Received<$event>) -> Reacted {
+            let event = received.event;
+            payment_became(tx, event.offer_id, event.state, received.time.into()).await
+        }
+    )+};
+}
+
+payment_reactions! {
+    payment_placed: PaymentPlaced;
+    payment_held: PaymentHeld;
+    payment_released: PaymentReleased;
+    payment_refunded: PaymentRefunded;
+    payment_failed: PaymentFailed;
+}
+
+async fn payment_became(tx: &mut Tx, offer_id: i64, state: PaymentState, now: OffsetDateTime) -> Reacted {
+    // None: it was never placed, or is being paid for by the request that made it.
+    let Some(mut offer) = store::lock(tx, offer_id).await? else { return Ok(()) };
+    offer.payment_state = Some(state.as_str().to_owned());
+    let events = match state {
+        PaymentState::Refunded | PaymentState::Canceled => offer.lapse(Reason::PaymentOver, now),
+        _ => Vec::new(),
+    };
+    save(tx, &offer, &events).await
 }
 
 /// Changes the copy of a post, unless a newer one is known.

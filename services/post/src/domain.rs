@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use chassis::problem::Problem;
 use shared_events::{
-    PostDeleted, PostEdited, PostEvent, PostHidden, PostShown, PostStatus, PostUnavailable, PostWrote,
-    QtyDecreased, QtyRestored, StatusUpdated, Won,
+    LikeCntUpdated, PostDeleted, PostEdited, PostEvent, PostHidden, PostShown, PostStatus, PostUnavailable,
+    PostWrote, QtyDecreased, QtyRestored, StatusUpdated, Won,
 };
 use time::OffsetDateTime;
 
@@ -288,6 +288,16 @@ impl Post {
         };
         let events = [restored.into()].into_iter().chain(self.status_updated_since(before)).collect();
         (UnitState::Restored, events)
+    }
+
+    /// So many people wish for it now. That is no change of the post itself: its version and date stay, so that a
+    /// seller who edits (`If-Match`) does not stumble over those who like it.
+    pub fn liked_by(&mut self, like_cnt: i32) -> Vec<PostEvent> {
+        if like_cnt == self.like_cnt {
+            return Vec::new();
+        }
+        self.like_cnt = like_cnt;
+        vec![LikeCntUpdated { post_id: self.post_id, like_cnt }.into()]
     }
 
     fn take(&mut self, deal: Deal, now: OffsetDateTime, count: impl FnOnce(&mut Self)) -> Vec<PostEvent> {

@@ -8,7 +8,7 @@ mod reactions;
 mod store;
 
 use chassis::{app::App, reactions, service::Service};
-use shared_events::{DealCanceled, DealEnded, DealReserved};
+use shared_events::{DealCanceled, DealEnded, DealReserved, WishlistAdded, WishlistDeleted};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The service, ready to be run.
@@ -23,7 +23,10 @@ pub fn service() -> Service {
             DealReserved => reactions::reserved,
             DealEnded => reactions::ended,
             DealCanceled => reactions::canceled,
+            WishlistAdded => reactions::wish_added,
+            WishlistDeleted => reactions::wish_deleted,
         },
+        sweep: None,
     }
 }
 

@@ -129,3 +129,33 @@ pub(crate) async fn save_unit(
     .await?;
     Ok(())
 }
+
+/// Takes note of a wish, or of its end. A wish that has ended stays so, in whichever order it is told.
+pub(crate) async fn save_wish(
+    tx: &mut PgConnection,
+    post_id: i64,
+    wishlist_id: i64,
+    gone: bool,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into wish (wishlist_id, post_id, gone) values ($1, $2, $3)
+         on conflict (wishlist_id) do update set gone = wish.gone or excluded.gone",
+    )
+    .bind(wishlist_id)
+    .bind(post_id)
+    .bind(gone)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Counts the wishes for a post, whose row is held: nobody else counts meanwhile.
+pub(crate) async fn count_wishes(tx: &mut PgConnection, post_id: i64) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar(
+        "update post set like_cnt = (select count(*) from wish where wish.post_id = $1 and not gone)
+         where post_id = $1 returning like_cnt",
+    )
+    .bind(post_id)
+    .fetch_one(tx)
+    .await
+}

@@ -1,5 +1,7 @@
 //! The whole marketplace in one process. `main` runs it for people, the system tests run it on free ports.
 
+pub mod demo;
+
 use chassis::{
     bus::{Bus, KafkaSettings, LocalBus},
     postgres::{Durability, LaunchError, Options, Postgres},
@@ -30,7 +32,7 @@ pub enum Database {
     /// In a server of our own, in this directory.
     Own(PathBuf),
     /// In a server that runs already, reached as its administrator.
-    Running(PgConnectOptions),
+    Running(Box<PgConnectOptions>),
 }
 
 /// How a marketplace is put together.
@@ -89,17 +91,23 @@ impl Marketplace {
         let (gateway_listener, listeners) = listen(plan).await?;
         let gateway = address("gateway", &gateway_listener)?;
         let (postgres, administrator) = match &plan.database {
-            Database::Running(options) => (None, options.clone()),
+            Database::Running(options) => (None, (**options).clone()),
             Database::Own(data_dir) => {
                 let options = Options { data_dir: data_dir.clone(), durability: Durability::Durable };
                 let postgres = Postgres::start(options).await?;
-                let options = postgres.url().parse().map_err(|error| StartError::Service("postgres", Box::new(error)))?;
+                let options = postgres
+                    .url()
+                    .parse()
+                    .map_err(|error| StartError::Service("postgres", Box::new(error)))?;
                 (Some(postgres), options)
             }
         };
 
         let gateway_url = format!("http://{}", reachable(gateway));
-        let prepared = try_join_all(plan.services.iter().map(|service| prepare(service(), &administrator, &gateway_url))).await?;
+        let prepared = try_join_all(
+            plan.services.iter().map(|service| prepare(service(), &administrator, &gateway_url)),
+        )
+        .await?;
         let bus = Buses::new(plan.kafka.as_ref(), &prepared);
 
         let (mut services, mut running_services) = (Vec::new(), Vec::new());
@@ -112,7 +120,8 @@ impl Marketplace {
         }
 
         let upstream = |name: &str| {
-            let (_, address) = services.iter().find(|(service, _)| *service == name).ok_or("no such service")?;
+            let (_, address) =
+                services.iter().find(|(service, _)| *service == name).ok_or("no such service")?;
             gateway::config::base_url(&format!("http://{}", reachable(*address)))
         };
         let upstreams = || {
@@ -195,7 +204,11 @@ impl<'a> Buses<'a> {
     }
 }
 
-async fn prepare(service: Service, administrator: &PgConnectOptions, gateway_url: &str) -> Result<Prepared, StartError> {
+async fn prepare(
+    service: Service,
+    administrator: &PgConnectOptions,
+    gateway_url: &str,
+) -> Result<Prepared, StartError> {
     let name = service.name;
     let prepare = async {
         store::provision(administrator, name).await?;

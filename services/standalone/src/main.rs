@@ -28,6 +28,9 @@ struct Settings {
     /// Kafka brokers, host:port, separated by commas. Without them events travel inside of this process.
     #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS")]
     kafka: Option<String>,
+    /// Fills an empty system with a believable neighbourhood.
+    #[arg(long)]
+    demo: bool,
     #[command(flatten)]
     log: LogSettings,
 }
@@ -48,7 +51,7 @@ async fn main() -> ExitCode {
 async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     let shutdown = server::shutdown_on_signals();
     let database = match settings.database_url {
-        Some(options) => Database::Running(options),
+        Some(options) => Database::Running(Box::new(options)),
         None => Database::Own(settings.data_dir.unwrap_or_else(default_data_dir)),
     };
     let plan = Plan {
@@ -63,6 +66,15 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
     };
     let marketplace = marketplace?;
     tell(&plan, &marketplace);
+    if settings.demo {
+        let gateway = format!("http://{}", marketplace.gateway);
+        match shutdown.run_until_cancelled(standalone::demo::fill(&gateway)).await {
+            Some(Ok(0)) => println!("Example data  left out: there are posts already"),
+            Some(Ok(posts)) => println!("Example data  {posts} posts, with offers, deals and reviews"),
+            Some(Err(error)) => println!("Example data  incomplete: {error}"),
+            None => {}
+        }
+    }
     shutdown.cancelled().await;
     println!("Stopping.");
     marketplace.stop().await?;

@@ -28,7 +28,8 @@ struct Broker {
 impl Broker {
     fn new() -> Self {
         let port = free_port().to_string();
-        let data = std::env::temp_dir().join(format!("secondhandtrading-kafka-{}-{port}", std::process::id()));
+        let data =
+            std::env::temp_dir().join(format!("secondhandtrading-kafka-{}-{port}", std::process::id()));
         Self { port, data }
     }
 
@@ -116,7 +117,9 @@ async fn records_have_the_post_as_key_and_the_headers_of_the_contract() {
         assert_eq!(header("traceparent").len(), 55);
     }
     let types: Vec<_> = records.iter().map(|record| record.value["eventType"].as_str().unwrap()).collect();
-    for event_type in ["PostWrote", "OfferPlaced", "DealReserved", "OfferAccepted", "QtyDecreased", "StatusUpdated"] {
+    for event_type in
+        ["PostWrote", "OfferPlaced", "DealReserved", "OfferAccepted", "QtyDecreased", "StatusUpdated"]
+    {
         assert!(types.contains(&event_type), "{types:?}");
     }
     market.stop().await;
@@ -201,9 +204,8 @@ impl Drop for Program {
 async fn six_processes_are_a_marketplace() {
     let kafka = common::kafka().expect("KAFKA_BOOTSTRAP_SERVERS");
     let database = testing::database().await;
-    let ports: HashMap<_, _> = ["gateway", "post", "offer", "deal", "mypage", "notification"]
-        .map(|name| (name, free_port()))
-        .into();
+    let ports: HashMap<_, _> =
+        ["gateway", "post", "offer", "deal", "mypage", "notification"].map(|name| (name, free_port())).into();
     let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
     let services = ["post", "offer", "deal", "mypage", "notification"];
     let mut programs: Vec<_> = services

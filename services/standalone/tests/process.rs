@@ -48,7 +48,8 @@ impl Process {
         let mut gateway = None;
         for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
             let line = line.unwrap();
-            gateway = line.strip_prefix("gateway").map(|rest| rest.split_whitespace().next().unwrap().to_owned());
+            gateway =
+                line.strip_prefix("gateway").map(|rest| rest.split_whitespace().next().unwrap().to_owned());
             lines.push(line);
             if gateway.is_some() {
                 break;
@@ -92,7 +93,8 @@ async fn it_says_what_runs_where_stops_cleanly_and_finds_its_data_again() {
     let mut expected = Vec::new();
     for signal in ["-INT", "-TERM", "-INT"] {
         let mut process = Process::start(&data_dir.0);
-        for service in ["PostgreSQL", "Events", "Identity", "post", "offer", "deal", "mypage", "notification"] {
+        for service in ["PostgreSQL", "Events", "Identity", "post", "offer", "deal", "mypage", "notification"]
+        {
             assert!(process.lines.iter().any(|line| line.starts_with(service)), "{:?}", process.lines);
         }
         let list = process.client.get("/posts?sort=postId").await.expect(200);
@@ -148,7 +150,8 @@ async fn nothing_is_lost_or_doubled_when_it_is_killed() {
         client.get(&format!("/offers/{offer_id}")).await.expect(200);
     }
     // Commands that were cut off may have happened too; so the effects are compared with what is there.
-    let total = async |path: &str| client.get(path).await.expect(200)["page"]["totalElements"].as_i64().unwrap();
+    let total =
+        async |path: &str| client.get(path).await.expect(200)["page"]["totalElements"].as_i64().unwrap();
     let (posts, offers) = (total("/posts").await, total("/offers").await);
     eventually("each event has had each of its effects", async || {
         total("/myPages").await == posts
@@ -158,8 +161,12 @@ async fn nothing_is_lost_or_doubled_when_it_is_killed() {
     .await;
     // Once: the view counts the offers of each post, and the notifications are one each.
     let list = client.get("/myPages?size=1000").await.expect(200);
-    let counted: i64 =
-        list["_embedded"]["myPages"].as_array().unwrap().iter().map(|row| row["offerCnt"].as_i64().unwrap()).sum();
+    let counted: i64 = list["_embedded"]["myPages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["offerCnt"].as_i64().unwrap())
+        .sum();
     assert_eq!(counted, offers);
     process.kill();
     eventually("no PostgreSQL is left behind", async || !somebody_uses(&data_dir.0)).await;
@@ -169,13 +176,16 @@ async fn nothing_is_lost_or_doubled_when_it_is_killed() {
 async fn write(client: Client, writer: u64) -> (Vec<i64>, Vec<i64>) {
     let (mut posts, mut offers) = (Vec::new(), Vec::new());
     for number in 0.. {
-        let body = json!({"userId": format!("seller{writer}"), "goods": format!("물건 {number}"), "price": 1000});
-        let Some(post_id) = client.try_post("/posts", body).await.and_then(|post| post["postId"].as_i64()) else {
+        let body =
+            json!({"userId": format!("seller{writer}"), "goods": format!("물건 {number}"), "price": 1000});
+        let Some(post_id) = client.try_post("/posts", body).await.and_then(|post| post["postId"].as_i64())
+        else {
             break;
         };
         posts.push(post_id);
         let body = json!({"userId": "buyer", "postId": post_id, "offerType": "dealOffered"});
-        let Some(offer_id) = client.try_post("/offers", body).await.and_then(|offer| offer["offerId"].as_i64())
+        let Some(offer_id) =
+            client.try_post("/offers", body).await.and_then(|offer| offer["offerId"].as_i64())
         else {
             break;
         };

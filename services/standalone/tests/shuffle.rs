@@ -58,7 +58,8 @@ async fn shuffled_between_publishers_the_views_end_the_same() {
     };
     // One sold, one canceled and sold to another, one deleted, one of several units, one refused.
     let sold = market.post("seller01", 600_000, 1).await;
-    let (loser, winner) = (negotiate("buyer02", sold, 500_000).await, negotiate("buyer03", sold, 510_000).await);
+    let (loser, winner) =
+        (negotiate("buyer02", sold, 500_000).await, negotiate("buyer03", sold, 510_000).await);
     client.patch(&format!("/offers/{winner}"), json!({"offerStatus": "offerAccepted"})).await.expect(200);
     let deal = market.reserve("buyer03", sold, winner).await.expect(201)["dealId"].clone();
     client.patch(&format!("/deals/{deal}"), json!({"status": "dealEnded"})).await.expect(200);

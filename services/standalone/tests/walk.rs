@@ -84,7 +84,9 @@ async fn the_seeds_walk() {
     market.until("/posts/1", |post| post["status"] == "dealEnded").await;
     market.until("/offers/3", |offer| offer["offerStatus"] == "dealEnded").await;
     market.until("/offers/2", |offer| offer["offerStatus"] == "offerCanceled").await;
-    market.event("OfferCanceled", json!({"offerId": 2, "userId": "buyer02", "offerStatus": "offerCanceled"})).await;
+    market
+        .event("OfferCanceled", json!({"offerId": 2, "userId": "buyer02", "offerStatus": "offerCanceled"}))
+        .await;
     market.until("/notifications?userId=buyer02", |list| list["page"]["totalElements"] == 1).await;
     let late = json!({"userId": "buyer04", "postId": 1, "offerType": "dealOffered"});
     market.client.post("/offers", late).await.expect_problem(409, "post-not-available");
@@ -99,7 +101,9 @@ async fn the_seeds_walk() {
         })
         .await;
     market
-        .until("/purchases?userId=buyer02", |list| list["_embedded"]["purchases"][0]["orderStatus"] == "canceled")
+        .until("/purchases?userId=buyer02", |list| {
+            list["_embedded"]["purchases"][0]["orderStatus"] == "canceled"
+        })
         .await;
 
     let canceled = market.http(r#"http PATCH localhost:8088/deals/1 status="dealCanceled""#).await;
@@ -118,7 +122,8 @@ async fn nobody_waits_for_an_event() {
     for round in 0..20 {
         let (seller, buyer) = (format!("판매자{round}"), format!("구매자{round}"));
         let post_id = market.post(&seller, 5000, 1).await;
-        let body = json!({"userId": buyer, "postId": post_id, "offerType": "priceNegotiated", "offeredPrice": 4000});
+        let body =
+            json!({"userId": buyer, "postId": post_id, "offerType": "priceNegotiated", "offeredPrice": 4000});
         let offer_id = market.client.post("/offers", body).await.expect(201)["offerId"].as_i64().unwrap();
         let accept = json!({"offerStatus": "offerAccepted"});
         market.client.patch(&format!("/offers/{offer_id}"), accept).await.expect(200);

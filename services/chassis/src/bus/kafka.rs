@@ -60,7 +60,8 @@ impl KafkaSettings {
     /// Creates the topic unless it is there.
     async fn ensure_topic(&self) -> Result<(), KafkaError> {
         let admin: AdminClient<DefaultClientContext> = self.client().create()?;
-        let topic = NewTopic::new(&self.topic, PARTITIONS, TopicReplication::Fixed(-1)).set("retention.ms", "-1");
+        let topic =
+            NewTopic::new(&self.topic, PARTITIONS, TopicReplication::Fixed(-1)).set("retention.ms", "-1");
         let options = AdminOptions::new().request_timeout(Some(Duration::from_secs(5)));
         for result in admin.create_topics([&topic], &options).await? {
             match result {
@@ -281,9 +282,10 @@ fn store_offsets(stream: &StreamConsumer, messages: &[BorrowedMessage<'_>]) {
 /// The event in a record; what is none of ours is logged and passed over.
 fn envelope(message: &BorrowedMessage<'_>) -> Option<Envelope> {
     let headers = message.headers();
-    let pairs = headers.into_iter().flat_map(|headers| headers.iter()).filter_map(|header| {
-        Some((header.key, std::str::from_utf8(header.value?).ok()?))
-    });
+    let pairs = headers
+        .into_iter()
+        .flat_map(|headers| headers.iter())
+        .filter_map(|header| Some((header.key, std::str::from_utf8(header.value?).ok()?)));
     // A record of a producer that gives no ce_id is known by its place.
     let partition = u64::from(message.partition().unsigned_abs());
     let place = Uuid::from_u64_pair(partition, message.offset().unsigned_abs());

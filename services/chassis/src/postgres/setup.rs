@@ -37,11 +37,7 @@ impl Home {
         if !lock.exists() && foreign() {
             return Err(LaunchError::NotOurs(dir));
         }
-        let lock = File::options()
-            .create(true)
-            .append(true)
-            .open(&lock)
-            .map_err(at(&lock))?;
+        let lock = File::options().create(true).append(true).open(&lock).map_err(at(&lock))?;
         // A killed predecessor is not dead at once, and its lock with it.
         let begun = Instant::now();
         loop {
@@ -81,10 +77,7 @@ async fn unprivileged(dir: &Path) -> Result<Option<User>, LaunchError> {
     }
     let owner = fs::metadata(dir).map_err(at(dir))?;
     if owner.uid() != 0 {
-        return Ok(Some(User {
-            uid: owner.uid(),
-            gid: owner.gid(),
-        }));
+        return Ok(Some(User { uid: owner.uid(), gid: owner.gid() }));
     }
     for name in ["postgres", "nobody"] {
         if let (Some(uid), Some(gid)) = (id(&["-u", name]).await?, id(&["-g", name]).await?) {
@@ -95,11 +88,7 @@ async fn unprivileged(dir: &Path) -> Result<Option<User>, LaunchError> {
 }
 
 async fn id(arguments: &[&str]) -> Result<Option<u32>, LaunchError> {
-    let output = Command::new("id")
-        .args(arguments)
-        .output()
-        .await
-        .map_err(at("id"))?;
+    let output = Command::new("id").args(arguments).output().await.map_err(at("id"))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse().ok())
 }
 
@@ -108,15 +97,8 @@ async fn id(arguments: &[&str]) -> Result<Option<u32>, LaunchError> {
 pub(super) async fn binaries(data: &Path) -> Result<PathBuf, LaunchError> {
     let mut found = Vec::new();
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let prefixes = [
-        "/usr/lib/postgresql",
-        "/usr/local",
-        "/opt/homebrew/opt",
-        "/usr/local/opt",
-    ];
-    let installed = prefixes
-        .iter()
-        .flat_map(|prefix| versions(Path::new(prefix)));
+    let prefixes = ["/usr/lib/postgresql", "/usr/local", "/opt/homebrew/opt", "/usr/local/opt"];
+    let installed = prefixes.iter().flat_map(|prefix| versions(Path::new(prefix)));
     for dir in std::env::split_paths(&path).chain(installed) {
         // A link in PATH leads to the real place, where `initdb` finds its share/.
         let real = |name: &str| fs::canonicalize(dir.join(name)).ok();
@@ -132,50 +114,29 @@ pub(super) async fn binaries(data: &Path) -> Result<PathBuf, LaunchError> {
         return Ok(first);
     };
     for bin in found {
-        let output = Command::new(bin.join("postgres"))
-            .arg("--version")
-            .output()
-            .await
-            .map_err(at(&bin))?;
+        let output = Command::new(bin.join("postgres")).arg("--version").output().await.map_err(at(&bin))?;
         let version = String::from_utf8_lossy(&output.stdout).into_owned();
         // "postgres (PostgreSQL) 15.8 (Debian …)", "… 18beta1"
-        let major = version
-            .split_whitespace()
-            .nth(2)
-            .and_then(|v| v.split(|c: char| !c.is_ascii_digit()).next());
+        let major =
+            version.split_whitespace().nth(2).and_then(|v| v.split(|c: char| !c.is_ascii_digit()).next());
         if major == Some(wanted.trim()) {
             return Ok(bin);
         }
     }
-    Err(LaunchError::OtherVersion(
-        data.to_path_buf(),
-        wanted.trim().to_owned(),
-    ))
+    Err(LaunchError::OtherVersion(data.to_path_buf(), wanted.trim().to_owned()))
 }
 
 /// `<prefix>/<version>/bin`, the newest first: 15 of Debian, pgsql, postgresql@17 of Homebrew.
 fn versions(prefix: &Path) -> Vec<PathBuf> {
-    let names = fs::read_dir(prefix)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name());
+    let names = fs::read_dir(prefix).into_iter().flatten().flatten().map(|entry| entry.file_name());
     let mut versions: Vec<(u32, OsString)> = names
         .map(|name| {
-            let digits: String = name
-                .to_string_lossy()
-                .chars()
-                .filter(char::is_ascii_digit)
-                .collect();
+            let digits: String = name.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
             (digits.parse().unwrap_or(0), name)
         })
         .collect();
     versions.sort();
-    versions
-        .into_iter()
-        .rev()
-        .map(|(_, name)| prefix.join(name).join("bin"))
-        .collect()
+    versions.into_iter().rev().map(|(_, name)| prefix.join(name).join("bin")).collect()
 }
 
 /// Makes the cluster beside its place and moves it there when it is whole, so that a half-made one is
@@ -198,13 +159,7 @@ pub(super) async fn initdb(
     // collation is by bytes everywhere: the same order on every machine, and the fastest.
     for locale in ["C.UTF-8", "en_US.UTF-8", "C"] {
         let mut initdb = Command::new(bin.join("initdb"));
-        initdb.args([
-            "--encoding=UTF8",
-            "--lc-collate=C",
-            "--auth=trust",
-            "-U",
-            "postgres",
-        ]);
+        initdb.args(["--encoding=UTF8", "--lc-collate=C", "--auth=trust", "-U", "postgres"]);
         initdb.arg(format!("--locale={locale}")).arg("-D").arg(&new);
         if durability == Durability::Throwaway {
             initdb.arg("--no-sync");
@@ -217,9 +172,7 @@ pub(super) async fn initdb(
         if status.success() {
             let data = dir.join("data");
             fs::rename(&new, &data).map_err(at(&data))?;
-            File::open(dir)
-                .and_then(|dir| dir.sync_all())
-                .map_err(at(dir))?;
+            File::open(dir).and_then(|dir| dir.sync_all()).map_err(at(dir))?;
             return Ok(());
         }
         if !tail(&log).contains("locale") {

@@ -27,6 +27,7 @@ fn service(name: &'static str) -> Service {
         migrations: &MIGRATIONS,
         routes: OpenApiRouter::new,
         reactions: chassis::reactions! { QtyDecreased => record },
+        sweep: None,
     }
 }
 

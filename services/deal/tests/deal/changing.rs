@@ -119,11 +119,17 @@ async fn a_repeated_field_must_say_what_is_stored() {
     let market = Market::open().await;
     let deal = market.reserved(&offer(1)).await;
     let disagreeing = [
+        ("dealId", json!(2)),
         ("offerId", json!(2)),
         ("postId", json!("2")),
         ("sellerId", json!("another")),
         ("price", json!(PRICE - 1)),
         ("qty", json!(2)),
+        ("fulfilment", json!("delivery")),
+        ("address", json!("방배동 1")),
+        // Who moves a deal on does not reschedule it as well.
+        ("reserveDt", json!("2024-09-30")),
+        ("meetPlace", json!("방배역")),
     ];
     let mut all = json!({"status": "dealEnded"});
     for (field, value) in &disagreeing {

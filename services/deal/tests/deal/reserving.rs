@@ -131,7 +131,11 @@ async fn a_malformed_reservation_is_told_all_its_faults() {
         (json!({"updateDt": "2024-13-01"}), 400, &["updateDt"]),
         (json!({"reserveDt": "soon"}), 400, &["reserveDt"]),
         (json!({"meetPlace": " "}), 422, &["meetPlace"]),
-        (json!({"fulfilment": "delivery"}), 422, &["fulfilment"]),
+        (json!({"fulfilment": "pigeon"}), 400, &["fulfilment"]),
+        (json!({"fulfilment": "delivery"}), 400, &["address"]),
+        (json!({"fulfilment": "delivery", "address": null}), 400, &["address"]),
+        (json!({"fulfilment": "delivery", "address": " "}), 422, &["address"]),
+        (json!({"fulfilment": "delivery", "status": "dealEnded"}), 400, &["address", "status"]),
         (json!({"price": "x", "qty": 0, "postId": null}), 400, &["postId", "price", "qty"]),
     ];
     for (changes, status, fields) in table {
@@ -152,6 +156,12 @@ async fn one_deal_on_an_offer_and_one_on_a_unit() {
     market.post_says(2, &json!({"qty": 3}));
     market.reserved(&offer(1)).await;
     market.reserve(offer(1).reservation()).await.expect_problem(409, "offer-already-reserved");
+    // For good: what cancels the offer of a canceled deal would cancel its second deal too.
+    let again = market.reserved(&offer(6).on(2)).await;
+    market.write(&again, "dealCanceled").await.expect(200);
+    let problem = market.reserve(offer(6).on(2).reservation()).await;
+    assert_eq!(problem.body["detail"], "There is, or was, a deal on this offer already.");
+    problem.expect_problem(409, "offer-already-reserved");
     // The post has not heard of it yet, and still says that it can be had.
     market.hear(&[offer(2).placed()]).await;
     market.reserve(offer(2).reservation()).await.expect_problem(409, "post-not-available");
@@ -161,7 +171,7 @@ async fn one_deal_on_an_offer_and_one_on_a_unit() {
     let too_many = offer(4).on(2).units(2);
     market.hear(&[too_many.placed()]).await;
     let problem = market.reserve(too_many.reservation()).await;
-    assert_eq!(problem.body["detail"], "Only 1 units of this post are left.");
+    assert_eq!(problem.body["detail"], "Only 1 left of this post.");
     problem.expect_problem(409, "not-enough-stock");
     market.reserved(&offer(5).on(2)).await;
     market.reserve(too_many.reservation()).await.expect_problem(409, "post-not-available");

@@ -24,11 +24,19 @@ pub(crate) struct Offer {
     pub(crate) buyer: String,
     pub(crate) offered_price: Option<Won>,
     pub(crate) qty: i32,
+    pub(crate) pay_method: PayMethod,
 }
 
 /// The offer of a buyer who pays the price, for one unit of post 1.
 pub(crate) fn offer(offer_id: i64) -> Offer {
-    Offer { offer_id, post_id: 1, buyer: format!("buyer{offer_id}"), offered_price: None, qty: 1 }
+    Offer {
+        offer_id,
+        post_id: 1,
+        buyer: format!("buyer{offer_id}"),
+        offered_price: None,
+        qty: 1,
+        pay_method: PayMethod::None,
+    }
 }
 
 /// The three answers carry the same fields.
@@ -43,7 +51,7 @@ macro_rules! answer {
             seller_id: "seller".into(),
             qty: $offer.qty,
             agreed_price: $offer.agreed_price(),
-            pay_method: PayMethod::None,
+            pay_method: $offer.pay_method,
             reason: None,
         }
         .envelope(None)
@@ -61,6 +69,14 @@ impl Offer {
 
     pub(crate) fn units(self, qty: i32) -> Self {
         Self { qty, ..self }
+    }
+
+    pub(crate) fn by(self, buyer: &str) -> Self {
+        Self { buyer: buyer.to_owned(), ..self }
+    }
+
+    pub(crate) fn paid_by(self, pay_method: PayMethod) -> Self {
+        Self { pay_method, ..self }
     }
 
     pub(crate) fn agreed_price(&self) -> Won {
@@ -88,7 +104,7 @@ impl Offer {
             seller_id: "seller".into(),
             qty: self.qty,
             agreed_price: self.agreed_price(),
-            pay_method: PayMethod::None,
+            pay_method: self.pay_method,
             expires_dt: None,
         }
         .envelope(None)
@@ -111,7 +127,7 @@ impl Offer {
         json!({
             "offerId": self.offer_id, "postId": self.post_id, "userId": self.buyer, "sellerId": "seller",
             "offerType": self.offer_type(), "price": PRICE, "offeredPrice": self.offered_price,
-            "agreedPrice": self.agreed_price(), "qty": self.qty, "payMethod": "none", "offerStatus": status,
+            "agreedPrice": self.agreed_price(), "qty": self.qty, "payMethod": self.pay_method, "offerStatus": status,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a buyer sees of what they buy: `/purchases`.
 
 use crate::{
-    domain::{OrderStatus, order_status},
+    domain::order::{DatedStep, OrderStatus, OrderStep, order_status},
     store,
 };
 use axum::extract::State;
@@ -16,11 +16,12 @@ use chassis::{
 };
 use deserr::Deserr;
 use serde::Serialize;
-use shared_events::{DealStatus, OfferStatus, OfferType, PayMethod, WireDate};
+use shared_events::{DealStatus, Fulfilment, OfferStatus, OfferType, PayMethod, PaymentState, WireDate};
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
 
-/// An offer with the deal that came of it, as its buyer sees it: the whole order on one screen.
+/// An offer with its payment and the deal that came of it, as its buyer sees it: the whole order on one screen.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Purchase)]
@@ -44,6 +45,8 @@ pub struct PurchaseBody {
     offer_status: OfferStatus,
     deal_id: Option<i64>,
     deal_status: Option<DealStatus>,
+    fulfilment: Option<Fulfilment>,
+    payment_state: Option<PaymentState>,
     order_status: OrderStatus,
     /// The seeds' words for it.
     order_status_text: &'static str,
@@ -54,6 +57,19 @@ pub struct PurchaseBody {
     create_dt: WireDate,
     #[schema(value_type = String, format = DateTime)]
     update_dt: WireDate,
+    /// What has happened so far, oldest first.
+    steps: Vec<StepBody>,
+}
+
+/// One step of an order.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OrderStepAt)]
+pub struct StepBody {
+    status: OrderStep,
+    /// The seeds' words for it.
+    text: &'static str,
+    #[schema(value_type = String, format = DateTime)]
+    at: WireDate,
 }
 
 impl Resource for PurchaseBody {
@@ -83,6 +99,9 @@ pub(crate) struct PurchaseRow {
     offer_status: OfferStatus,
     deal_id: Option<i64>,
     deal_status: Option<String>,
+    fulfilment: Option<String>,
+    payment_state: Option<String>,
+    steps: Json<Vec<DatedStep>>,
     reserve_dt: Option<OffsetDateTime>,
     create_dt: OffsetDateTime,
     update_dt: OffsetDateTime,
@@ -90,9 +109,18 @@ pub(crate) struct PurchaseRow {
 
 impl From<PurchaseRow> for PurchaseBody {
     fn from(row: PurchaseRow) -> Self {
-        // The table takes no other words than these.
+        // The tables take no other words than these.
         let deal_status = row.deal_status.and_then(|word| word.parse().ok());
-        let order_status = order_status(row.offer_status, deal_status);
+        let fulfilment = row.fulfilment.and_then(|word| word.parse().ok());
+        let payment_state = row.payment_state.and_then(|word| word.parse().ok());
+        let order_status = order_status(row.offer_status, deal_status, payment_state);
+        let Json(mut steps) = row.steps;
+        steps.sort_by_key(|step| (step.at, step.status));
+        let steps = steps.into_iter().map(|DatedStep { status, at }| StepBody {
+            status,
+            text: status.text(fulfilment),
+            at,
+        });
         Self {
             id: row.offer_id,
             offer_id: row.offer_id,
@@ -109,11 +137,14 @@ impl From<PurchaseRow> for PurchaseBody {
             offer_status: row.offer_status,
             deal_id: row.deal_id,
             deal_status,
+            fulfilment,
+            payment_state,
             order_status,
-            order_status_text: order_status.text(),
+            order_status_text: order_status.text(fulfilment),
             reserve_dt: row.reserve_dt.map(Into::into),
             create_dt: row.create_dt.into(),
             update_dt: row.update_dt.into(),
+            steps: steps.collect(),
         }
     }
 }
@@ -149,6 +180,7 @@ impl Filter for PurchaseFilter {
         ("offerStatus", "offer_status"),
         ("dealId", "deal_id"),
         ("dealStatus", "deal_status"),
+        ("paymentState", "payment_state"),
         ("reserveDt", "reserve_dt"),
         ("createDt", "create_dt"),
         ("updateDt", "update_dt"),

@@ -15,7 +15,7 @@ pub(crate) fn event<E: Event>(second: i64, fields: Value) -> Envelope {
         "goods": "아이폰13 공기계", "userId": "seller01", "sellerId": "seller01", "price": 600_000, "qty": 1,
         "previousPrice": 0, "availableQty": 0, "version": 1, "payMethod": "none", "expiresDt": null,
         "offerType": "priceNegotiated", "offeredPrice": null, "reason": null, "reserveDt": null,
-        "fulfilment": "meetup", "listedPrice": null,
+        "fulfilment": "meetup", "listedPrice": null, "meetPlace": null, "dealId": null, "comment": null,
     });
     let fields = fields.as_object().expect("fields by name").clone();
     all.as_object_mut().expect("fields by name").extend(fields);

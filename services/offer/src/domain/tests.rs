@@ -2,12 +2,13 @@
 
 use super::*;
 use shared_events::Publish;
-use time::{Duration, macros::datetime};
+use time::macros::datetime;
 
-const NOW: OffsetDateTime = datetime!(2024-09-24 09:00 UTC);
-const LATER: OffsetDateTime = datetime!(2024-09-25 09:00 UTC);
+pub(super) const NOW: OffsetDateTime = datetime!(2024-09-24 09:00 UTC);
+pub(super) const LATER: OffsetDateTime = datetime!(2024-09-25 09:00 UTC);
+const WEEK: Duration = Duration::from_hours(168);
 
-fn post() -> PostCopy {
+pub(super) fn post() -> PostCopy {
     PostCopy {
         post_id: 1,
         seller_id: "seller".into(),
@@ -31,8 +32,8 @@ fn order() -> Order {
     }
 }
 
-fn offer(offer_status: OfferStatus) -> Offer {
-    let placed = order().on(&post(), NOW).expect("the post allows it");
+pub(super) fn offer(offer_status: OfferStatus) -> Offer {
+    let placed = order().on(&post(), NOW, WEEK).expect("the post allows it");
     Offer { offer_id: 5, offer_status, version: 3, ..placed }
 }
 
@@ -79,15 +80,15 @@ fn an_order_needs_a_post_that_allows_it() {
         ("hidden, and the price is wrong too", seen(1), hidden, Some(UnknownPost)),
     ];
     for (what, order, post, refusal) in table {
-        assert_eq!(order.on(&post, NOW).err(), refusal, "{what}");
+        assert_eq!(order.on(&post, NOW, WEEK).err(), refusal, "{what}");
     }
 }
 
 #[test]
 fn an_offer_says_what_was_ordered_at_which_price() {
-    let at_the_price = order().on(&post(), NOW).expect("the post allows it");
+    let at_the_price = order().on(&post(), NOW, WEEK).expect("the post allows it");
     let own_price = Order { kind: Kind::Negotiated(500_000), qty: 2, ..order() };
-    let own_price = own_price.on(&post(), NOW).expect("the post allows it");
+    let own_price = own_price.on(&post(), NOW, WEEK).expect("the post allows it");
 
     let prices =
         |offer: &Offer| (offer.offer_type, offer.price, offer.offered_price, offer.agreed_price, offer.qty);
@@ -186,14 +187,42 @@ fn a_reserved_deal_answers_an_offer_that_still_waited() {
     for &from in OfferStatus::ALL {
         let mut offer = offer(from);
         let before = offer.clone();
-        let events = offer.reserved(LATER);
+        let events = offer.reserved(9, LATER);
         if from == OfferStatus::OfferPlaced {
             assert_eq!(reason(&events), Some("deal-reserved"));
             assert_eq!((offer.offer_status, offer.version), (OfferStatus::OfferAccepted, 4));
         } else {
-            assert_eq!((types(&events), &offer), (Vec::new(), &before), "{from}");
+            let after = Offer { deal_id: Some(9), ..before };
+            assert_eq!((types(&events), &offer), (Vec::new(), &after), "{from}");
         }
     }
+}
+
+#[test]
+fn nobody_accepts_an_offer_whose_time_is_over() {
+    use OfferStatus::{OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused};
+    let end = NOW + WEEK;
+    let (before, after) = (end - Duration::from_millis(1), end + WEEK);
+    let table = [
+        (OfferPlaced, OfferAccepted, before, None),
+        (OfferPlaced, OfferAccepted, end, Some(Refusal::Expired)),
+        (OfferPlaced, OfferAccepted, after, Some(Refusal::Expired)),
+        // To say no is never too late, and what is accepted already may be said again.
+        (OfferPlaced, OfferRefused, after, None),
+        (OfferPlaced, OfferCanceled, after, None),
+        (OfferAccepted, OfferAccepted, after, None),
+        (OfferAccepted, OfferCanceled, after, None),
+    ];
+    for (from, to, now, refusal) in table {
+        let result = offer(from).answer(to, None, now);
+        assert_eq!(result.err(), refusal, "{from} → {to} at {now}");
+    }
+    let mut reserved = offer(OfferPlaced);
+    reserved.reserved(9, NOW);
+    reserved.offer_status = OfferPlaced;
+    assert!(reserved.answer(OfferAccepted, None, after).is_ok(), "its deal was in time");
+    let mut endless = Offer { expires_dt: None, ..offer(OfferPlaced) };
+    assert!(endless.answer(OfferAccepted, None, after).is_ok());
 }
 
 #[test]
@@ -203,7 +232,7 @@ fn the_offer_of_an_ended_deal_won_whatever_it_was() {
         offer.won(LATER);
         assert_eq!(offer.offer_status, OfferStatus::DealEnded, "{from}");
         let again = offer.clone();
-        offer.won(LATER + Duration::DAY);
+        offer.won(LATER + WEEK);
         assert_eq!(offer, again, "won twice is won once: {from}");
     }
 }
@@ -214,6 +243,7 @@ fn open_offers_lapse_and_others_stay() {
         (Reason::PostEnded, "post-ended"),
         (Reason::PostDeleted, "post-deleted"),
         (Reason::DealCanceled, "deal-canceled"),
+        (Reason::Expired, "expired"),
     ];
     for &from in OfferStatus::ALL {
         for (why, word) in reasons {
@@ -260,6 +290,7 @@ fn every_refusal_has_its_status_and_code() {
         (Refusal::NotACommand(OfferAccepted), 409, "status-follows-deal"),
         (Refusal::NotYours("seller"), 403, "not-the-seller"),
         (Refusal::NotYours("buyer"), 403, "not-the-buyer"),
+        (Refusal::Expired, 409, "offer-not-open"),
         (Refusal::WrongState { from: OfferAccepted, to: OfferAccepted }, 409, "offer-not-open"),
     ];
     for (refusal, status, code) in table {

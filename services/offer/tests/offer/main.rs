@@ -2,9 +2,12 @@
 
 mod answering;
 mod asking;
+mod expiring;
 mod gateway;
 mod listing;
+mod messaging;
 mod placing;
 mod races;
 mod reacting;
 mod support;
+mod wishing;

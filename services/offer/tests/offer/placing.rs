@@ -26,10 +26,11 @@ async fn both_kinds_of_offer_are_placed_with_numbers_as_strings() {
         let fields = offer.as_object_mut().unwrap();
         assert!(fields.remove("createDt").is_some() && fields.remove("updateDt").is_some());
         assert!(fields.remove("_links").is_some());
+        let expires = fields.remove("expiresDt").unwrap();
         let expected = json!({
             "offerId": number, "postId": 1, "userId": body["userId"], "sellerId": "seller",
             "offerType": body["offerType"], "price": 600_000, "offeredPrice": offered, "agreedPrice": agreed,
-            "qty": 1, "payMethod": "none", "offerStatus": "offerPlaced", "expiresDt": null,
+            "qty": 1, "payMethod": "none", "offerStatus": "offerPlaced", "paymentState": null,
         });
         assert_eq!(offer, expected);
 
@@ -38,7 +39,7 @@ async fn both_kinds_of_offer_are_placed_with_numbers_as_strings() {
         let told = json!({
             "eventType": "OfferPlaced", "offerId": number, "userId": body["userId"], "price": 600_000,
             "offeredPrice": offered, "postId": 1, "offerStatus": "offerPlaced", "offerType": body["offerType"],
-            "sellerId": "seller", "qty": 1, "agreedPrice": agreed, "payMethod": "none", "expiresDt": null,
+            "sellerId": "seller", "qty": 1, "agreedPrice": agreed, "payMethod": "none", "expiresDt": expires,
         });
         assert_eq!(timeless(event), told);
     }
@@ -117,14 +118,14 @@ async fn a_malformed_offer_is_told_all_its_faults() {
         (json!({"userId": "a\u{0}b"}), 422, &["userId"]),
         (json!({"userId": "a".repeat(65)}), 422, &["userId"]),
         (json!({"qty": 0}), 422, &["qty"]),
-        (json!({"payMethod": "wallet"}), 422, &["payMethod"]),
-        (json!({"payMethod": "bankTransfer"}), 422, &["payMethod"]),
         (json!({"payMethod": "gold"}), 400, &["payMethod"]),
         (json!({"offerStatus": "offerAccepted"}), 422, &["offerStatus"]),
         // An offer at the price has no other.
         (json!({"offerType": "dealOffered", "offeredPrice": 5}), 422, &["offeredPrice"]),
         (json!({"price": "x", "qty": -1, "userId": null}), 400, &["price", "qty", "userId"]),
-        (json!({"offeredPrice": 0, "payMethod": "wallet"}), 422, &["offeredPrice", "payMethod"]),
+        (json!({"offeredPrice": 0, "offerStatus": "offerCanceled"}), 422, &["offeredPrice", "offerStatus"]),
+        // What one field makes required is told with the rest.
+        (json!({"offeredPrice": null, "price": "x"}), 400, &["offeredPrice", "price"]),
     ];
     for (changes, status, fields) in table {
         let mut body = good.clone();

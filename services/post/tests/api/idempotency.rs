@@ -8,7 +8,8 @@ use chassis::{
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-use tokio::task::JoinSet;
+use std::time::Duration;
+use tokio::{task::JoinSet, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 async fn send(client: &Client, method: Method, path: &str, key: &str, body: Value) -> Reply {
@@ -105,7 +106,8 @@ async fn a_key_in_flight_is_a_409_until_the_answer_is_there() {
     })
     .await;
 
-    let second = send(&service.client, Method::PATCH, "/posts/1", "k", change()).await;
+    let second = send(&service.client, Method::PATCH, "/posts/1", "k", change());
+    let second = timeout(Duration::from_secs(10), second).await.expect("it does not wait");
     second.expect_problem(409, "idempotency-key-in-flight");
     holder.rollback().await.unwrap();
     let first = first.await.unwrap();

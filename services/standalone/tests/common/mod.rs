@@ -63,7 +63,7 @@ impl Market {
         let plan = Plan {
             host: "127.0.0.1".to_owned(),
             port: 0,
-            database: Database::Running(database.clone()),
+            database: Database::Running(Box::new(database.clone())),
             kafka: kafka.clone(),
             services: SERVICES.into_iter().chain([console as fn() -> Service]).collect(),
         };
@@ -149,9 +149,7 @@ impl Market {
 
     /// Asks for a deal on an offer.
     pub async fn reserve(&self, buyer: &str, post_id: i64, offer_id: i64) -> Reply {
-        self.client
-            .post("/deals", json!({"userId": buyer, "postId": post_id, "offerId": offer_id}))
-            .await
+        self.client.post("/deals", json!({"userId": buyer, "postId": post_id, "offerId": offer_id})).await
     }
 
     pub async fn stop(self) {
@@ -187,9 +185,36 @@ pub fn console() -> Service {
         routes: utoipa_axum::router::OpenApiRouter::<App>::new,
         reactions: Reactions::new(
             &[
-                "PostWrote", "PostEdited", "PostDeleted", "PostHidden", "PostShown", "StatusUpdated", "QtyDecreased",
-                "QtyRestored", "PostUnavailable", "OfferPlaced", "OfferAccepted", "OfferRefused", "OfferCanceled",
-                "DealReserved", "DealEnded", "DealCanceled",
+                "PostWrote",
+                "PostEdited",
+                "PostDeleted",
+                "PostHidden",
+                "PostShown",
+                "StatusUpdated",
+                "QtyDecreased",
+                "QtyRestored",
+                "PostUnavailable",
+                "OfferPlaced",
+                "OfferAccepted",
+                "OfferRefused",
+                "OfferCanceled",
+                "DealReserved",
+                "DealEnded",
+                "DealCanceled",
+                "LikeCntUpdated",
+                "MessageSent",
+                "WishlistAdded",
+                "WishlistDeleted",
+                "DealRescheduled",
+                "DeliveryStarted",
+                "CancelRequested",
+                "CancelDeclined",
+                "PaymentPlaced",
+                "PaymentHeld",
+                "PaymentReleased",
+                "PaymentRefunded",
+                "PaymentFailed",
+                "DealReviewed",
             ],
             |tx, envelope| {
                 Box::pin(async move {
@@ -201,5 +226,6 @@ pub fn console() -> Service {
                 })
             },
         ),
+        sweep: None,
     }
 }

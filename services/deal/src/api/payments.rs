@@ -1,0 +1,377 @@
+//! What clients, and the offer service for them, say and hear about payments.
+
+use super::check_availability;
+use crate::{
+    domain::Deal,
+    domain::payment::{PayStep, Payment, Refusal},
+    settings::Settings,
+    store::{
+        ledger::NotMoved,
+        payments::{self, Asked},
+    },
+};
+use axum::extract::State;
+use chassis::{
+    app::{App, Tx},
+    caller::Caller,
+    hal::{self, Resource},
+    idempotency::{Answer, Command, CommandBody},
+    problem::{Problem, ProblemBody},
+    query::{Filter, ItemId, Listing, Paging},
+    wire::{Faults, Id, Qty, UserId, Won, Word, agree, same},
+};
+use deserr::Deserr;
+use serde::Serialize;
+use shared_events::{DealStatus, PayMethod, PaymentState, PostStatus, WireDate};
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+
+/// A payment, as it is answered.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Payment)]
+pub struct PaymentBody {
+    payment_id: i64,
+    offer_id: i64,
+    post_id: i64,
+    deal_id: Option<i64>,
+    /// Who pays.
+    user_id: String,
+    /// Who is paid.
+    seller_id: String,
+    /// The agreed price times the units, in won.
+    amount: i64,
+    qty: i32,
+    pay_method: PayMethod,
+    state: PaymentState,
+    pay_log: Vec<PayStep>,
+    /// A bank transfer that has not come by then is canceled.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_dt: Option<WireDate>,
+    #[schema(value_type = String, format = DateTime)]
+    create_dt: WireDate,
+    #[schema(value_type = String, format = DateTime)]
+    update_dt: WireDate,
+    #[serde(skip)]
+    version: i64,
+}
+
+impl From<Payment> for PaymentBody {
+    fn from(payment: Payment) -> Self {
+        Self {
+            payment_id: payment.payment_id,
+            offer_id: payment.offer_id,
+            post_id: payment.post_id,
+            deal_id: payment.deal_id,
+            user_id: payment.user_id,
+            seller_id: payment.seller_id,
+            amount: payment.amount,
+            qty: payment.qty,
+            pay_method: payment.pay_method,
+            state: payment.state,
+            pay_log: payment.pay_log.0,
+            expires_dt: payment.expires_dt.map(Into::into),
+            create_dt: payment.create_dt.into(),
+            update_dt: payment.update_dt.into(),
+            version: payment.version,
+        }
+    }
+}
+
+impl Resource for PaymentBody {
+    const NAME: &'static str = "payment";
+    const COLLECTION: &'static str = "payments";
+    fn id(&self) -> i64 {
+        self.payment_id
+    }
+    fn version(&self) -> Option<i64> {
+        Some(self.version)
+    }
+}
+
+/// A payment to hold, as the offer service asks for it before it places the offer.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Faults, rename_all = camelCase, validate = NewPayment::words -> Faults)]
+#[schema(rename_all = "camelCase")]
+pub struct NewPayment {
+    offer_id: Id,
+    post_id: Id,
+    /// Who pays.
+    #[deserr(default)]
+    user_id: Option<UserId>,
+    /// Who is paid.
+    seller_id: UserId,
+    amount: Won,
+    qty: Qty,
+    /// `wallet`: a bank transfer begins by itself when its offer is placed.
+    #[schema(value_type = PayMethod)]
+    pay_method: Word<PayMethod>,
+}
+
+impl CommandBody for NewPayment {
+    const NAMES_ACTOR: bool = true;
+}
+
+impl NewPayment {
+    fn words(self, _: deserr::ValuePointerRef<'_>) -> Result<Self, Faults> {
+        match self.pay_method.0 {
+            PayMethod::Wallet => Ok(self),
+            _ => Err(Faults::unacceptable("payMethod", "must be wallet")),
+        }
+    }
+}
+
+/// What becomes of a bank transfer. Every other field may be repeated, and not changed.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Faults, rename_all = camelCase)]
+#[schema(rename_all = "camelCase")]
+pub struct PaymentChange {
+    /// `held`: the seller confirms the deposit; `canceled`: the buyer calls it off before that.
+    #[schema(value_type = PaymentState)]
+    state: Word<PaymentState>,
+    /// The buyer, whoever acts.
+    #[deserr(default)]
+    user_id: Option<UserId>,
+    #[deserr(default)]
+    offer_id: Option<Id>,
+    #[deserr(default)]
+    post_id: Option<Id>,
+    #[deserr(default)]
+    amount: Option<Won>,
+}
+
+impl CommandBody for PaymentChange {}
+
+/// What a list of payments can be narrowed to.
+#[derive(Debug, Clone, Deserr, IntoParams)]
+#[deserr(error = Faults, rename_all = camelCase)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
+pub struct PaymentFilter {
+    #[deserr(default)]
+    #[param(value_type = Option<i64>)]
+    offer_id: Option<Id>,
+    #[deserr(default)]
+    #[param(value_type = Option<i64>)]
+    post_id: Option<Id>,
+    /// Who pays.
+    #[deserr(default)]
+    #[param(value_type = Option<String>)]
+    user_id: Option<UserId>,
+    #[deserr(default)]
+    #[param(value_type = Option<PaymentState>)]
+    state: Option<Word<PaymentState>>,
+}
+
+impl Filter for PaymentFilter {
+    const SORTABLE: &'static [(&'static str, &'static str)] = &[
+        ("paymentId", "payment_id"),
+        ("offerId", "offer_id"),
+        ("amount", "amount"),
+        ("state", "state"),
+        ("createDt", "create_dt"),
+        ("updateDt", "update_dt"),
+    ];
+    const DEFAULT_ORDER: &'static str = "payment_id";
+}
+
+/// Hold the money for an offer. Asked for again with the same terms, it answers the payment there is.
+#[utoipa::path(post, path = "/payments", request_body = NewPayment,
+    responses((status = 201, body = PaymentBody), (status = 200, body = PaymentBody),
+              (status = 402, body = ProblemBody), (status = "4XX", body = ProblemBody)))]
+pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Result<Answer, Problem> {
+    let payer = command.author(command.body.user_id.as_ref())?;
+    let (body, now) = (&command.body, OffsetDateTime::now_utc());
+    let asked = Asked {
+        offer_id: body.offer_id.0,
+        post_id: body.post_id.0,
+        user_id: payer,
+        seller_id: body.seller_id.0.clone(),
+        amount: body.amount.0,
+        qty: body.qty.0,
+        pay_method: body.pay_method.0,
+        expires_dt: None,
+    };
+    let mut tx = app.begin(&command).await?;
+    payments::lock_offer_money(&mut tx, asked.offer_id).await?;
+    if let Some(payment) = payments::lock_of_offer(&mut tx, asked.offer_id, &asked.user_id).await? {
+        let same_terms = (payment.amount, payment.qty, payment.pay_method, &payment.seller_id)
+            == (asked.amount, asked.qty, asked.pay_method, &asked.seller_id);
+        return match payment.state {
+            PaymentState::Held if same_terms => {
+                tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await
+            }
+            PaymentState::Held => Err(Refusal::PaymentDiffers.into()),
+            PaymentState::Failed => Err(Refusal::InsufficientFunds.into()),
+            _ => Err(Refusal::OfferClosed.into()),
+        };
+    }
+    if payments::is_closed(&mut tx, asked.offer_id).await? {
+        return Err(Refusal::OfferClosed.into());
+    }
+    let mut payment = payments::insert(&mut tx, &asked, now).await?;
+    match payments::settle(&mut tx, &mut payment, |payment| payment.begin(now)).await {
+        Ok(()) => tx.answer(hal::created(&command.caller.base, &PaymentBody::from(payment))).await,
+        Err(NotMoved::Overdraft) => {
+            // The attempt is kept, in a transaction of its own: the first one is gone with the overdraft.
+            tx.rollback().await?;
+            note_failure(&app, &command, &asked, now).await?;
+            Err(Refusal::InsufficientFunds.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn note_failure(
+    app: &App,
+    command: &Command<NewPayment>,
+    asked: &Asked,
+    now: OffsetDateTime,
+) -> Result<(), Problem> {
+    let mut tx = app.transaction(command.caller.traceparent.clone()).await?;
+    payments::lock_offer_money(&mut tx, asked.offer_id).await?;
+    if payments::lock_of_offer(&mut tx, asked.offer_id, &asked.user_id).await?.is_some() {
+        return Ok(());
+    }
+    let mut payment = payments::insert(&mut tx, asked, now).await?;
+    payments::settle(&mut tx, &mut payment, |payment| (None, payment.fail(now))).await?;
+    Ok(tx.commit().await?)
+}
+
+/// List payments.
+#[utoipa::path(get, path = "/payments", params(PaymentFilter, Paging),
+    responses((status = 200, body = [PaymentBody]), (status = "4XX", body = ProblemBody)))]
+pub async fn list(State(app): State<App>, listing: Listing<PaymentFilter>) -> Result<Answer, Problem> {
+    let filter = listing.filter.clone();
+    let wanted = payments::Wanted {
+        offer_id: filter.offer_id.map(|id| id.0),
+        post_id: filter.post_id.map(|id| id.0),
+        user_id: filter.user_id.map(|user| user.0),
+        state: filter.state.map(|word| word.0),
+    };
+    let page = payments::list(&app.db, wanted, &listing.paging).await?;
+    Ok(listing.answer(&page.map(PaymentBody::from)))
+}
+
+/// Read a payment.
+#[utoipa::path(get, path = "/payments/{id}", params(("id" = i64, Path)),
+    responses((status = 200, body = PaymentBody), (status = "4XX", body = ProblemBody)))]
+pub async fn read(
+    State(app): State<App>,
+    ItemId(payment_id): ItemId,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    let payment = payments::read(&app.db, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    Ok(hal::item(&caller.base, &PaymentBody::from(payment)))
+}
+
+/// Confirm a deposit, or call a bank transfer off.
+#[utoipa::path(patch, path = "/payments/{id}", params(("id" = i64, Path)), request_body = PaymentChange,
+    responses((status = 200, body = PaymentBody), (status = "4XX", body = ProblemBody),
+              (status = 503, body = ProblemBody)))]
+pub async fn change(
+    State(app): State<App>,
+    ItemId(payment_id): ItemId,
+    command: Command<PaymentChange>,
+) -> Result<Answer, Problem> {
+    let (body, now) = (&command.body, OffsetDateTime::now_utc());
+    let actor = command.caller.actor.acting(None);
+    let known = payments::read(&app.db, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    // Asked before the transaction: the units are the post service's to know.
+    let confirms = body.state.0 == PaymentState::Held && known.state == PaymentState::AwaitingDeposit;
+    let no_units = confirms && !units_are_left(&app, &command.caller, &known).await?;
+
+    let mut tx = app.begin(&command).await?;
+    payments::lock_offer_money(&mut tx, known.offer_id).await?;
+    let mut payment =
+        payments::lock(&mut tx, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    command.expects(payment.version)?;
+    agree(&[
+        ("userId", same(body.user_id.as_ref().map(|user| &user.0), &&payment.user_id)),
+        ("offerId", same(body.offer_id.map(|id| id.0), &payment.offer_id)),
+        ("postId", same(body.post_id.map(|id| id.0), &payment.post_id)),
+        ("amount", same(body.amount.map(|won| won.0), &payment.amount)),
+    ])?;
+    match body.state.0 {
+        PaymentState::Held => {
+            // A refusal is told before anything moves.
+            payment.clone().confirm(actor.as_deref(), no_units, now)?;
+            payments::settle(&mut tx, &mut payment, |payment| {
+                payment.confirm(actor.as_deref(), no_units, now).unwrap_or_default()
+            })
+            .await?;
+        }
+        PaymentState::Canceled => {
+            let events = payment.call_off(actor.as_deref(), now)?;
+            payments::settle(&mut tx, &mut payment, |_| (None, events)).await?;
+        }
+        to if to == payment.state => {}
+        to => return Err(Refusal::WrongState { from: payment.state, to }.into()),
+    }
+    tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await
+}
+
+async fn units_are_left(app: &App, caller: &Caller, payment: &Payment) -> Result<bool, Problem> {
+    let answer = check_availability(app, caller, payment.post_id).await;
+    match answer {
+        Ok(post) => {
+            Ok(!post.hidden && post.status == PostStatus::Created && post.available_qty >= payment.qty)
+        }
+        Err(problem) if problem.status() == axum::http::StatusCode::NOT_FOUND => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
+/// The payment of a deal, held until the transaction ends. Taken after the deal and before its units, as everywhere.
+pub(crate) async fn lock_of(tx: &mut Tx, deal: &Deal) -> Result<Option<Payment>, sqlx::Error> {
+    payments::lock_offer_money(tx, deal.offer_id).await?;
+    payments::lock_of_offer(tx, deal.offer_id, &deal.user_id).await
+}
+
+/// A deal on an offer that is to be paid needs the money held; from now on the payment is the deal's.
+pub(super) async fn claim(tx: &mut Tx, deal: &Deal) -> Result<(), Problem> {
+    match lock_of(tx, deal).await? {
+        Some(mut payment) if payment.state == PaymentState::Held && pays_for(&payment, deal) => {
+            payment.deal_id = Some(deal.deal_id);
+            payment.version += 1;
+            Ok(payments::save(tx, &payment).await?)
+        }
+        _ => Err(Refusal::PaymentNotHeld.into()),
+    }
+}
+
+/// Anyone may have money held for an offer; what counts is all of it, for the seller of the deal.
+fn pays_for(payment: &Payment, deal: &Deal) -> bool {
+    (payment.amount, &payment.seller_id) == (deal.price * i64::from(deal.qty), &deal.seller_id)
+}
+
+/// The money follows the deal: the seller's when it ends, the buyer's when it is canceled.
+pub(crate) async fn settle_with(
+    tx: &mut Tx,
+    payment: Option<&mut Payment>,
+    status: DealStatus,
+    now: OffsetDateTime,
+) -> Result<(), NotMoved> {
+    let Some(payment) = payment else { return Ok(()) };
+    match status {
+        DealStatus::DealEnded => payments::settle(tx, payment, |payment| payment.release(now)).await,
+        DealStatus::DealCanceled => {
+            payments::settle(tx, payment, |payment| payment.refund("deal-canceled", now)).await
+        }
+        DealStatus::DealReserved | DealStatus::DeliveryStarted | DealStatus::CancelRequested => Ok(()),
+    }
+}
+
+/// Cancels bank transfers that have not come in time. Run every second by each replica; each row by one of them.
+pub(crate) async fn cancel_overdue(app: &App) -> Result<(), Problem> {
+    let now = OffsetDateTime::now_utc();
+    let mut tx = app.transaction(None).await?;
+    for mut payment in payments::lock_overdue(&mut tx, now).await? {
+        payments::settle(&mut tx, &mut payment, |payment| payment.refund("not-in-time", now)).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// When a bank transfer that begins now is given up.
+pub(crate) fn deposit_expiry(now: OffsetDateTime) -> OffsetDateTime {
+    now + Settings::get().deposit_within
+}

@@ -1,0 +1,122 @@
+//! Wallets: money that is free to spend, and money that is held.
+
+use crate::{
+    domain::payment::{Account, Movement},
+    store::ledger,
+};
+use axum::{
+    extract::{Path, State},
+    http::StatusCode,
+};
+use chassis::{
+    app::App,
+    caller::Caller,
+    hal,
+    idempotency::{Answer, Command, CommandBody},
+    problem::{Problem, ProblemBody},
+    wire::{Faults, Scalar, UserId, Won},
+};
+use deserr::Deserr;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// A person's wallet. Everybody has one; nobody has to open it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Wallet)]
+pub struct WalletBody {
+    user_id: String,
+    /// Won free to spend.
+    balance: i64,
+    /// Won held for offers and deals.
+    held: i64,
+}
+
+/// Money that comes from or goes to a bank.
+#[derive(Debug, Deserr, ToSchema)]
+#[deserr(error = Faults, rename_all = camelCase, validate = Amount::some -> Faults)]
+#[schema(rename_all = "camelCase")]
+pub struct Amount {
+    /// Won, above 0.
+    amount: Won,
+}
+
+impl CommandBody for Amount {}
+
+impl Amount {
+    fn some(self, _: deserr::ValuePointerRef<'_>) -> Result<Self, Faults> {
+        if self.amount.0 > 0 { Ok(self) } else { Err(Faults::unacceptable("amount", "must be above 0")) }
+    }
+}
+
+fn owner(path: &str) -> Result<String, Problem> {
+    UserId::from_text(path)
+        .map(|user| user.0)
+        .map_err(|wrong| Faults::one("userId", wrong).malformed().into())
+}
+
+async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
+    let (balance, held) = ledger::wallet(&mut *app.db.acquire().await?, &user_id).await?;
+    Ok(WalletBody { user_id, balance, held })
+}
+
+/// Read a wallet.
+#[utoipa::path(get, path = "/wallets/{userId}", params(("userId" = String, Path)),
+    responses((status = 200, body = WalletBody), (status = "4XX", body = ProblemBody)))]
+pub async fn read(
+    State(app): State<App>,
+    Path(user_id): Path<String>,
+    caller: Caller,
+) -> Result<Answer, Problem> {
+    let wallet = wallet(&app, owner(&user_id)?).await?;
+    Ok(hal::document(&caller.base, "wallet", &path(&wallet.user_id), &wallet))
+}
+
+/// Money arrives, as a payment provider tells.
+#[utoipa::path(post, path = "/wallets/{userId}/deposits", params(("userId" = String, Path)), request_body = Amount,
+    responses((status = 201, body = WalletBody), (status = "4XX", body = ProblemBody)))]
+pub async fn deposit(
+    State(app): State<App>,
+    Path(user_id): Path<String>,
+    command: Command<Amount>,
+) -> Result<Answer, Problem> {
+    let user_id = owner(&user_id)?;
+    let amount = command.body.amount.0;
+    let movement = Movement { from: Account::External, to: Account::User(&user_id), amount };
+    transfer(&app, &command, &user_id, movement).await
+}
+
+/// Money leaves for a bank.
+#[utoipa::path(post, path = "/wallets/{userId}/withdrawals", params(("userId" = String, Path)), request_body = Amount,
+    responses((status = 201, body = WalletBody), (status = 402, body = ProblemBody),
+              (status = "4XX", body = ProblemBody)))]
+pub async fn withdraw(
+    State(app): State<App>,
+    Path(user_id): Path<String>,
+    command: Command<Amount>,
+) -> Result<Answer, Problem> {
+    let user_id = owner(&user_id)?;
+    let amount = command.body.amount.0;
+    let movement = Movement { from: Account::User(&user_id), to: Account::External, amount };
+    transfer(&app, &command, &user_id, movement).await
+}
+
+async fn transfer(
+    app: &App,
+    command: &Command<Amount>,
+    user_id: &str,
+    movement: Movement<'_>,
+) -> Result<Answer, Problem> {
+    let mut tx = app.begin(command).await?;
+    ledger::post(&mut tx, movement, None).await?;
+    let (balance, held) = ledger::wallet(&mut tx, user_id).await?;
+    let wallet = WalletBody { user_id: user_id.to_owned(), balance, held };
+    let (base, path) = (&command.caller.base, path(user_id));
+    let answer = hal::document(base, "wallet", &path, &wallet);
+    tx.answer(Answer { status: StatusCode::CREATED, location: Some(base.href(&path)), ..answer }).await
+}
+
+fn path(user_id: &str) -> String {
+    let encoded = percent_encoding::utf8_percent_encode(user_id, percent_encoding::NON_ALPHANUMERIC);
+    format!("/wallets/{encoded}")
+}

@@ -1,0 +1,119 @@
+//! What the deal service tells: deals, payments, and the steps of an order.
+
+use super::Done;
+use crate::domain::order::OrderStep;
+use shared_events::{DealReserved, DealStatus, Fulfilment, PaymentState, WireDate, Won};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+pub(crate) async fn add_step(
+    tx: &mut PgConnection,
+    offer_id: i64,
+    step: OrderStep,
+    at: OffsetDateTime,
+) -> Done {
+    sqlx::query("insert into order_step (offer_id, step, at) values ($1, $2, $3) on conflict do nothing")
+        .bind(offer_id)
+        .bind(step)
+        .bind(at)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Whatever else is known of a deal came after this.
+pub(crate) async fn reserve_deal(tx: &mut PgConnection, deal: &DealReserved) -> Done {
+    sqlx::query(
+        "insert into deal_view
+             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (deal_id) do update set price = excluded.price, fulfilment = excluded.fulfilment",
+    )
+    .bind(deal.deal_id)
+    .bind(deal.post_id)
+    .bind(deal.offer_id)
+    .bind(&deal.user_id)
+    .bind(&deal.seller_id)
+    .bind(deal.status.as_str())
+    .bind(deal.reserve_dt.map(OffsetDateTime::from))
+    .bind(OffsetDateTime::from(deal.update_dt))
+    .bind(deal.price)
+    .bind(deal.fulfilment.as_str())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What every later event of a deal tells.
+pub(crate) struct Deal {
+    pub(crate) deal_id: i64,
+    pub(crate) post_id: i64,
+    pub(crate) offer_id: i64,
+    pub(crate) user_id: String,
+    pub(crate) seller_id: String,
+    pub(crate) status: DealStatus,
+    pub(crate) update_dt: WireDate,
+    /// The day they meet, or that there is none; None where the event does not say.
+    pub(crate) reserve_dt: Option<Option<WireDate>>,
+    pub(crate) price: Option<Won>,
+    pub(crate) fulfilment: Option<Fulfilment>,
+    /// What it is to the buyer.
+    pub(crate) step: Option<OrderStep>,
+}
+
+/// An end or a cancellation is final: no other status comes after it.
+pub(crate) async fn move_deal(tx: &mut PgConnection, deal: &Deal) -> Done {
+    sqlx::query(
+        "insert into deal_view
+             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+         on conflict (deal_id) do update set
+             status = excluded.status,
+             reserve_dt = case when $11 then excluded.reserve_dt else deal_view.reserve_dt end,
+             update_dt = excluded.update_dt
+         where deal_view.status not in ('dealCanceled', 'dealEnded')",
+    )
+    .bind(deal.deal_id)
+    .bind(deal.post_id)
+    .bind(deal.offer_id)
+    .bind(&deal.user_id)
+    .bind(&deal.seller_id)
+    .bind(deal.status.as_str())
+    .bind(deal.reserve_dt.flatten().map(OffsetDateTime::from))
+    .bind(OffsetDateTime::from(deal.update_dt))
+    .bind(deal.price)
+    .bind(deal.fulfilment.map(Fulfilment::as_str))
+    .bind(deal.reserve_dt.is_some())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// What every event of a payment tells.
+pub(crate) struct Payment {
+    pub(crate) payment_id: i64,
+    pub(crate) offer_id: i64,
+    pub(crate) user_id: String,
+    pub(crate) amount: Won,
+    pub(crate) state: PaymentState,
+}
+
+/// Money is awaited, then held, then settled; it never goes back.
+pub(crate) async fn move_payment(tx: &mut PgConnection, payment: &Payment, now: OffsetDateTime) -> Done {
+    sqlx::query(
+        "insert into payment_view (payment_id, offer_id, user_id, amount, state, update_dt)
+         values ($1, $2, $3, $4, $5, $6)
+         on conflict (payment_id) do update set state = excluded.state, update_dt = excluded.update_dt
+         where payment_view.state = 'awaitingDeposit'
+            or payment_view.state = 'held' and excluded.state <> 'awaitingDeposit'",
+    )
+    .bind(payment.payment_id)
+    .bind(payment.offer_id)
+    .bind(&payment.user_id)
+    .bind(payment.amount)
+    .bind(payment.state.as_str())
+    .bind(now)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
