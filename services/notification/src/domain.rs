@@ -1,5 +1,6 @@
 //! The rules of notifications: which event tells whom what, and who may say that they have read it.
 
+pub mod alert;
 mod notices;
 
 use axum::http::StatusCode;
@@ -26,10 +27,30 @@ pub struct Notice {
     pub message: String,
 }
 
-/// An event that tells people something. It is all that is looked at: another publisher's may not be here yet.
+/// An event that tells people something. It is all that is looked at: another publisher's may not be here
+/// yet.
 pub trait Tells: shared_events::Event {
     /// Who is told what: nobody twice.
     fn notices(&self) -> Vec<Notice>;
+}
+
+/// Something about a post that everybody who wishes for it is told, except its seller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// What it is about.
+    pub kind: Kind,
+    /// The post.
+    pub post_id: i64,
+    /// Its seller.
+    pub seller_id: String,
+    /// A sentence for a person.
+    pub message: String,
+}
+
+/// An event that may be news for those who wish for its post.
+pub trait Newsworthy: shared_events::Event {
+    /// The news, if it is any.
+    fn news(&self) -> Option<News>;
 }
 
 /// What a notification is about.
@@ -51,6 +72,34 @@ pub enum Kind {
     DealEnded,
     /// The deal was called off.
     DealCanceled,
+    /// Somebody writes.
+    MessageSent,
+    /// They meet on another day or in another place.
+    DealRescheduled,
+    /// The parcel is on its way.
+    DeliveryStarted,
+    /// The buyer wants to call off a deal whose parcel is on its way.
+    CancelRequested,
+    /// The seller does not agree to that.
+    CancelDeclined,
+    /// A bank transfer is to be awaited.
+    PaymentPlaced,
+    /// The money is held for the seller.
+    PaymentHeld,
+    /// The money is the seller's.
+    PaymentReleased,
+    /// The money is the buyer's again.
+    PaymentRefunded,
+    /// The money did not come.
+    PaymentFailed,
+    /// The other one said how it was.
+    DealReviewed,
+    /// A post that one wishes for became cheaper.
+    PriceFell,
+    /// A post that one wishes for is reserved, free again or sold.
+    StatusUpdated,
+    /// A new post has a word in it that one waits for.
+    KeywordAlert,
 }
 
 impl FromStr for Kind {
@@ -105,8 +154,8 @@ impl From<Refusal> for Problem {
 }
 
 impl Notification {
-    /// The recipient has read it, or has not. Saying so again changes nothing. `actor` is None where nobody says
-    /// who acts.
+    /// The recipient has read it, or has not. Saying so again changes nothing. `actor` is None where nobody
+    /// says who acts.
     ///
     /// # Errors
     /// Not the recipient.

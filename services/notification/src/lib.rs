@@ -4,13 +4,19 @@
 
 pub mod api;
 pub mod domain;
+mod feed;
 mod reactions;
 mod store;
 
-use axum::routing::get;
+use api::{alerts, notifications, stream};
+use axum::{Extension, routing::get};
 use chassis::{app::App, reactions, service::Service};
+use feed::Feed;
 use shared_events::{
-    DealCanceled, DealEnded, DealReserved, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused,
+    CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
+    DeliveryStarted, MessageSent, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PaymentFailed,
+    PaymentHeld, PaymentPlaced, PaymentRefunded, PaymentReleased, PostEdited, PostWrote, StatusUpdated,
+    WishlistAdded, WishlistDeleted,
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,19 +33,43 @@ pub fn service() -> Service {
             OfferAccepted => reactions::tell,
             OfferRefused => reactions::tell,
             OfferCanceled => reactions::tell,
+            MessageSent => reactions::tell,
             DealReserved => reactions::tell,
             DealEnded => reactions::tell,
             DealCanceled => reactions::tell,
+            DealRescheduled => reactions::tell,
+            DeliveryStarted => reactions::tell,
+            CancelRequested => reactions::tell,
+            CancelDeclined => reactions::tell,
+            DealReviewed => reactions::tell,
+            PaymentPlaced => reactions::tell,
+            PaymentHeld => reactions::tell,
+            PaymentReleased => reactions::tell,
+            PaymentRefunded => reactions::tell,
+            PaymentFailed => reactions::tell,
+            PostEdited => reactions::tell_wishers,
+            StatusUpdated => reactions::tell_wishers,
+            WishlistAdded => reactions::wish,
+            WishlistDeleted => reactions::no_wish,
+            PostWrote => reactions::new_post,
         }
         .in_batches_of(100),
+        sweep: None,
     }
 }
 
 fn map() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(api::list))
-        .routes(routes!(api::read, api::change))
+        .routes(routes!(notifications::list, notifications::change_all))
+        .routes(routes!(notifications::unread_count))
+        .routes(routes!(stream::listen))
+        .routes(routes!(notifications::read, notifications::change))
+        .routes(routes!(alerts::list, alerts::make))
+        .routes(routes!(alerts::read, alerts::remove))
         // Another seed's name for the same.
-        .route("/notices", get(api::list))
-        .route("/notices/{id}", get(api::read).patch(api::change))
+        .route("/notices", get(notifications::list).patch(notifications::change_all))
+        .route("/notices/unread-count", get(notifications::unread_count))
+        .route("/notices/stream", get(stream::listen))
+        .route("/notices/{id}", get(notifications::read).patch(notifications::change))
+        .layer(Extension(Feed::default()))
 }

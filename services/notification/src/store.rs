@@ -1,31 +1,39 @@
 //! All SQL of the notification service.
 
+pub(crate) mod alerts;
+pub(crate) mod wishes;
+
 use crate::domain::{Kind, Notice, Notification};
 use chassis::{
     hal::Page,
     query::{Paging, Select},
 };
-use sqlx::{PgConnection, PgPool, types::Uuid};
+use sqlx::{PgConnection, PgPool, QueryBuilder, types::Uuid};
 use time::OffsetDateTime;
 
-/// Tells a person of an event, unless that was done.
+/// Tells people of an event, unless that was done.
 pub(crate) async fn insert(
     tx: &mut PgConnection,
     event_id: Uuid,
-    notice: &Notice,
+    notices: &[Notice],
     create_dt: OffsetDateTime,
 ) -> Result<(), sqlx::Error> {
+    if notices.is_empty() {
+        return Ok(());
+    }
     sqlx::query(
         "insert into notification (event_id, user_id, kind, post_id, offer_id, deal_id, message, create_dt)
-         values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict on constraint one_of_each_event do nothing",
+         select $1, told.*, $8
+         from unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[]) as told
+         on conflict on constraint one_of_each_event do nothing",
     )
     .bind(event_id)
-    .bind(&notice.user_id)
-    .bind(notice.kind)
-    .bind(notice.post_id)
-    .bind(notice.offer_id)
-    .bind(notice.deal_id)
-    .bind(&notice.message)
+    .bind(notices.iter().map(|notice| notice.user_id.as_str()).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.kind).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.post_id).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.offer_id).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.deal_id).collect::<Vec<_>>())
+    .bind(notices.iter().map(|notice| notice.message.as_str()).collect::<Vec<_>>())
     .bind(create_dt)
     .execute(tx)
     .await?;
@@ -58,6 +66,55 @@ pub(crate) async fn save(tx: &mut PgConnection, notification: &Notification) -> 
         .execute(tx)
         .await?;
     Ok(())
+}
+
+/// Marks all of a person's notifications as read, or as unread; how many were not.
+pub(crate) async fn mark_all(
+    tx: &mut PgConnection,
+    user_id: &str,
+    read_dt: Option<OffsetDateTime>,
+) -> Result<u64, sqlx::Error> {
+    let marked = sqlx::query(
+        "update notification set read_dt = $2, version = version + 1
+         where user_id = $1 and (read_dt is null) = ($2 is not null)",
+    )
+    .bind(user_id)
+    .bind(read_dt)
+    .execute(tx)
+    .await?;
+    Ok(marked.rows_affected())
+}
+
+/// How many a person has not read; without a person, how many nobody has.
+pub(crate) async fn unread(db: &PgPool, user_id: Option<&str>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(
+        "select count(*) from notification where read_dt is null and ($1::text is null or user_id = $1)",
+    )
+    .bind(user_id)
+    .fetch_one(db)
+    .await
+}
+
+/// The highest id there is.
+pub(crate) async fn newest(db: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(max(notification_id), 0) from notification").fetch_one(db).await
+}
+
+/// The next `limit` of a person's (or of everybody's) after an id. None that was there is ever missed: ids
+/// become visible in order, see `take_turn` in the migrations.
+pub(crate) async fn after(
+    db: &PgPool,
+    user_id: Option<&str>,
+    last: i64,
+    limit: i64,
+) -> Result<Vec<Notification>, sqlx::Error> {
+    let mut query = QueryBuilder::new("select * from notification where notification_id > ");
+    query.push_bind(last);
+    if let Some(user_id) = user_id {
+        query.push(" and user_id = ").push_bind(user_id);
+    }
+    query.push(" order by notification_id limit ").push_bind(limit);
+    query.build_query_as().fetch_all(db).await
 }
 
 /// What a list is narrowed to.

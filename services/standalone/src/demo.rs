@@ -50,6 +50,9 @@ pub async fn fill(gateway: &str) -> Result<usize, String> {
     if market.get("/posts").await?["page"]["totalElements"] != 0 {
         return Ok(0);
     }
+    for buyer in BUYERS {
+        market.post(&format!("/wallets/{}/deposits", escaped(buyer)), json!({"amount": 1_000_000})).await?;
+    }
     for (number, (goods, price, category, address)) in GOODS.iter().enumerate() {
         let seller = SELLERS[number % SELLERS.len()];
         let qty = if number % 10 == 9 { 3 } else { 1 };
@@ -63,6 +66,11 @@ pub async fn fill(gateway: &str) -> Result<usize, String> {
     Ok(GOODS.len())
 }
 
+/// A person's name as a part of a path.
+fn escaped(name: &str) -> String {
+    name.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
 struct Market {
     client: Client,
     gateway: String,
@@ -74,8 +82,15 @@ impl Market {
         let buyer = |shift: usize| BUYERS[(number + shift) % BUYERS.len()];
         let lower = price * 9 / 10;
         match number % 6 {
-            // Nobody has asked yet.
-            0 => {}
+            // Somebody asks, somebody else wishes.
+            0 => {
+                let question = json!({"userId": buyer(0), "postId": post_id, "body": "아직 있나요? 🙂"});
+                self.post("/messages", question).await?;
+                let answer =
+                    json!({"userId": seller, "postId": post_id, "toUserId": buyer(0), "body": "네, 있어요!"});
+                self.post("/messages", answer).await?;
+                self.post("/wishlists", json!({"userId": buyer(1), "postId": post_id})).await?;
+            }
             // Two ask for less, one is refused.
             1 if lower > 0 => {
                 self.offer(buyer(0), post_id, Some(lower)).await?;
@@ -92,6 +107,20 @@ impl Market {
                 let offer = self.offer(buyer(0), post_id, None).await?;
                 self.offer(buyer(1), post_id, None).await?;
                 self.reserve(buyer(0), post_id, &offer).await?;
+            }
+            // Paid from the wallet, and on its way.
+            4 if number % 12 == 4 => {
+                let order = json!({
+                    "userId": buyer(0), "postId": post_id, "offerType": "dealOffered", "payMethod": "wallet",
+                });
+                let offer = self.post("/offers", order).await?["offerId"].take();
+                let deal = json!({
+                    "userId": buyer(0), "postId": post_id, "offerId": offer, "fulfilment": "delivery",
+                    "address": "서울 서초구 방배로 1",
+                });
+                let deal = self.post("/deals", deal).await?["dealId"].take();
+                let sent = json!({"status": "deliveryStarted", "userId": seller});
+                self.patch(&format!("/deals/{deal}"), sent).await?;
             }
             // Called off.
             4 => {

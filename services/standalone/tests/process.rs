@@ -43,7 +43,11 @@ fn command(data_dir: &Path, port: &str) -> Command {
 impl Process {
     /// Starts it and reads what it prints until the gateway's line.
     fn start(data_dir: &Path) -> Self {
-        let mut child = command(data_dir, "0").stderr(Stdio::inherit()).spawn().unwrap();
+        Self::spawn(&mut command(data_dir, "0"))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
         let mut lines = Vec::new();
         let mut gateway = None;
         for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
@@ -192,6 +196,36 @@ async fn write(client: Client, writer: u64) -> (Vec<i64>, Vec<i64>) {
         offers.push(offer_id);
     }
     (posts, offers)
+}
+
+#[tokio::test]
+async fn an_empty_system_is_filled_with_a_neighbourhood_once() {
+    let data_dir = DataDir::new("demo");
+    for wrote in ["30 posts", "left out"] {
+        let mut process = Process::spawn(command(&data_dir.0, "0").arg("--demo"));
+        let mut lines = BufReader::new(process.child.stdout.as_mut().unwrap()).lines();
+        let said = lines.next().unwrap().unwrap();
+        assert!(said.starts_with("Example data") && said.contains(wrote), "{said}");
+        let client = process.client.clone();
+        let total =
+            async |path: &str| client.get(path).await.expect(200)["page"]["totalElements"].as_i64().unwrap();
+        assert_eq!(total("/posts").await, 30);
+        for path in [
+            "/offers?offerStatus=offerRefused",
+            "/deals?status=dealReserved",
+            "/deals?status=deliveryStarted",
+            "/deals?status=dealCanceled",
+            "/deals?status=dealEnded",
+            "/payments?state=held",
+            "/messages",
+            "/wishlists",
+            "/reviews",
+        ] {
+            assert!(total(path).await > 0, "{path}");
+        }
+        process.signal("-INT");
+        assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    }
 }
 
 #[test]

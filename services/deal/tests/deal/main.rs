@@ -6,6 +6,12 @@ mod delivering;
 #[path = "../../../offer/tests/offer/gateway.rs"]
 mod gateway;
 mod listing;
+mod money;
+mod money_holding;
+mod money_property;
+mod money_races;
+mod money_transfers;
+mod money_wallets;
 mod races;
 mod reacting;
 mod rescheduling;

@@ -1,45 +1,10 @@
-//! What people hear, over real PostgreSQL, through the router.
+//! Who hears what, and how it is listed.
 
+use crate::support::{event, told, walk};
 use axum::http::Method;
 use chassis::testing::TestService;
 use serde_json::{Value, json};
-use shared_events::{
-    DealCanceled, DealEnded, DealReserved, Envelope, Event, OfferAccepted, OfferCanceled, OfferPlaced,
-    WireDate,
-};
-
-/// An event of second `second`: what every one of its kind has, and the fields given.
-fn event<E: Event>(second: i64, fields: Value) -> Envelope {
-    let at = WireDate::from_epoch_millis(1_727_136_000_000 + second * 1000).unwrap();
-    let mut all = json!({
-        "postId": 1, "sellerId": "seller01", "userId": "buyer03", "offerId": 3, "dealId": 2, "price": 510_000,
-        "offeredPrice": 510_000, "agreedPrice": 510_000, "qty": 1, "offerType": "priceNegotiated",
-        "offerStatus": "offerPlaced", "payMethod": "none", "expiresDt": null, "reason": null,
-        "status": "dealReserved", "updateDt": at, "reserveDt": null, "fulfilment": "meetup", "listedPrice": null,
-    });
-    all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let event: E = serde_json::from_value(all).unwrap();
-    Envelope::at(&event, at, None)
-}
-
-/// The seeds' walk of post 1.
-fn walk() -> Vec<Envelope> {
-    let loser = |reason: Option<&str>| json!({"offerId": 2, "userId": "buyer02", "offeredPrice": 500_000, "agreedPrice": 500_000, "reason": reason});
-    vec![
-        event::<OfferPlaced>(1, loser(None)),
-        event::<OfferPlaced>(2, json!({})),
-        event::<OfferAccepted>(3, json!({})),
-        event::<DealReserved>(4, json!({})),
-        event::<DealEnded>(5, json!({"status": "dealEnded"})),
-        event::<OfferCanceled>(6, loser(Some("post-ended"))),
-    ]
-}
-
-async fn told(notification: &TestService, query: &str) -> Vec<String> {
-    let body = notification.client.get(query).await.expect(200);
-    let rows = body["_embedded"]["notifications"].as_array().unwrap().clone();
-    rows.iter().map(|row| format!("{}: {}", row["userId"], row["message"]).replace('"', "")).collect()
-}
+use shared_events::{DealCanceled, OfferPlaced};
 
 #[tokio::test]
 async fn everybody_concerned_is_told_once() {
@@ -120,41 +85,6 @@ async fn lists_are_filtered_sorted_and_paged() {
     assert_eq!(first["page"], json!({"size": 1, "totalElements": 9, "totalPages": 9, "number": 0}));
     let next = format!("{base}/notices?sort=createDt&page=1&size=1");
     assert_eq!(first["_links"]["next"]["href"], next);
-}
-
-#[tokio::test]
-async fn a_notification_is_read_and_unread() {
-    let notification = TestService::start(notification::service()).await;
-    notification.deliver_envelopes(&walk()[..1]).await;
-    let list = notification.client.get("/notifications").await.expect(200);
-    let path = format!("/notifications/{}", list["_embedded"]["notifications"][0]["notificationId"]);
-    let client = &notification.client;
-    let mark = async |body: Value| client.patch(&path, body).await;
-
-    mark(json!({"read": true, "userId": "buyer02"})).await.expect_problem(403, "not-the-recipient");
-    assert_eq!(mark(json!({})).await.expect(200)["readDt"], Value::Null);
-    let read = mark(json!({"read": "true", "userId": "seller01"})).await;
-    assert_eq!(read.header("etag"), "\"2\"");
-    let read = read.expect(200);
-    assert!(read["readDt"].is_string(), "{read:#}");
-    assert_eq!(mark(json!({"read": true})).await.expect(200), read);
-    assert_eq!(client.get(&path).await.expect(200), read);
-    assert_eq!(client.get(&path.replace("notifications", "notices")).await.expect(200), read);
-    assert_eq!(told(&notification, "/notifications?read=true").await.len(), 1);
-    assert_eq!(told(&notification, "/notifications?read=false").await.len(), 0);
-
-    let stale =
-        client.send(Method::PATCH, &path, &[("if-match", "\"1\"")], Some(json!({"read": false}))).await;
-    stale.expect_problem(412, "version-changed");
-    assert_eq!(mark(json!({"read": false})).await.expect(200)["readDt"], Value::Null);
-
-    let keyed = async || {
-        client.send(Method::PATCH, &path, &[("idempotency-key", "k")], Some(json!({"read": true}))).await
-    };
-    let first = keyed().await;
-    let again = keyed().await;
-    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
-    assert_eq!(first.expect(200), again.expect(200));
 }
 
 #[tokio::test]

@@ -1,0 +1,87 @@
+//! What people are told of deals and reviews.
+
+use super::{because, moment, priced};
+use crate::domain::{Kind, Notice, Tells};
+use shared_events::{
+    CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
+    DeliveryStarted,
+};
+
+/// What happens to a deal concerns both: `event => (event) -> what became of it, and why`.
+macro_rules! deals {
+    ($($event:ident => |$it:ident| $became:expr,)+) => {$(
+        impl Tells for $event {
+            fn notices(&self) -> Vec<Notice> {
+                let $it = self;
+                let (became, reason): (&str, Option<&str>) = $became;
+                let both = [(&self.user_id, &self.seller_id), (&self.seller_id, &self.user_id)];
+                let notices = both.map(|(user_id, other)| Notice {
+                    user_id: user_id.clone(),
+                    kind: Kind::$event,
+                    post_id: self.post_id,
+                    offer_id: Some(self.offer_id),
+                    deal_id: Some(self.deal_id),
+                    message: format!(
+                        "{other}님과의 {} 거래가 {became}되었습니다.{}",
+                        priced(self.price, self.qty),
+                        because(reason),
+                    ),
+                });
+                notices.into()
+            }
+        }
+    )+};
+}
+
+deals! {
+    DealReserved => |_it| ("예약", None),
+    DealEnded => |_it| ("완료", None),
+    DealCanceled => |it| ("취소", it.reason.as_deref()),
+}
+
+/// The steps of a deal on its way: `event => (event) -> who is told what`.
+macro_rules! steps {
+    ($($event:ident => |$it:ident| $told:expr,)+) => {$(
+        impl Tells for $event {
+            fn notices(&self) -> Vec<Notice> {
+                let $it = self;
+                let told = $told;
+                let notices = told.into_iter().map(|(user_id, message): (&String, String)| Notice {
+                    user_id: user_id.clone(),
+                    kind: Kind::$event,
+                    post_id: self.post_id,
+                    offer_id: Some(self.offer_id),
+                    deal_id: Some(self.deal_id),
+                    message,
+                });
+                notices.collect()
+            }
+        }
+    )+};
+}
+
+steps! {
+    DealRescheduled => |it| {
+        let parts = [it.reserve_dt.map(moment), it.meet_place.clone()];
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
+        let place = if parts.is_empty() { "미정".to_owned() } else { parts.join(", ") };
+        [(&it.user_id, &it.seller_id), (&it.seller_id, &it.user_id)]
+            .map(|(user, other)| (user, format!("{other}님과의 거래 약속이 바뀌었습니다: {place}")))
+    },
+    DeliveryStarted => |it| [(&it.user_id, format!("{}님이 상품을 보냈습니다.", it.seller_id))],
+    CancelRequested => |it| [(&it.seller_id, format!("{}님이 배송 중인 거래의 취소를 요청했습니다.", it.user_id))],
+    CancelDeclined => |it| [(&it.user_id, format!("{}님이 거래 취소를 거절했습니다.", it.seller_id))],
+}
+
+impl Tells for DealReviewed {
+    fn notices(&self) -> Vec<Notice> {
+        vec![Notice {
+            user_id: self.target_id.clone(),
+            kind: Kind::DealReviewed,
+            post_id: self.post_id,
+            offer_id: None,
+            deal_id: Some(self.deal_id),
+            message: format!("{}님이 별점 {}점의 후기를 남겼습니다.", self.user_id, self.rating),
+        }]
+    }
+}

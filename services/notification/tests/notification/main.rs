@@ -1,0 +1,9 @@
+//! The notification service over real PostgreSQL, through the router.
+
+mod alerts;
+mod marking;
+mod replicas;
+mod streams;
+mod support;
+mod telling;
+mod wishers;
