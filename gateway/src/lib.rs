@@ -53,7 +53,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 
 fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
     let metrics = Metrics::new();
-    let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded);
+    let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded, shutdown.clone());
 
     let proxied = ServiceBuilder::new()
         // What the two layers below say in their own words becomes an answer.

@@ -15,11 +15,13 @@ use chassis::{
     problem::{self, Problem},
     server,
 };
+use futures::StreamExt;
 use http_body_util::LengthLimitError;
 use hyper_util::{
     client::legacy::{Client, Error as ClientError, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
+use tokio_util::sync::CancellationToken;
 
 /// Idle connections kept to each service. Far more than clients are expected at once: with too few, every burst
 /// opens and closes thousands of connections, which costs more than the requests.
@@ -51,6 +53,7 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 pub struct Proxy {
     client: Client<HttpConnector, Body>,
     trust_forwarded: bool,
+    shutdown: CancellationToken,
 }
 
 /// The address that the client used, for the links in answers.
@@ -64,7 +67,7 @@ pub struct PublicAddress {
 
 impl Proxy {
     /// A pool without connections yet.
-    pub fn new(connect_timeout: Duration, trust_forwarded: bool) -> Self {
+    pub fn new(connect_timeout: Duration, trust_forwarded: bool, shutdown: CancellationToken) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(connect_timeout));
         connector.set_nodelay(true);
@@ -73,7 +76,7 @@ impl Proxy {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .build(connector);
-        Self { client, trust_forwarded }
+        Self { client, trust_forwarded, shutdown }
     }
 
     /// Passes the request on to `upstream`, its path and query as they came.
@@ -95,13 +98,16 @@ impl Proxy {
 
         let again = repeatable(&request);
         let error = match self.client.request(request).await {
-            Ok(response) => return Ok(back(response)),
+            Ok(response) => return Ok(back(response, &self.shutdown)),
             Err(error) => error,
         };
         match again {
-            Some(again) if !error.is_connect() => {
-                self.client.request(again).await.map(back).map_err(|e| refused(&e))
-            }
+            Some(again) if !error.is_connect() => self
+                .client
+                .request(again)
+                .await
+                .map(|response| back(response, &self.shutdown))
+                .map_err(|e| refused(&e)),
             _ => Err(refused(&error)),
         }
     }
@@ -196,9 +202,15 @@ fn repeatable(request: &Request) -> Option<Request> {
 }
 
 /// The service's answer as ours.
-fn back(response: axum::http::Response<hyper::body::Incoming>) -> Response {
+fn back(response: axum::http::Response<hyper::body::Incoming>, shutdown: &CancellationToken) -> Response {
     let mut response = response.map(Body::new);
     remove_hop_by_hop(response.headers_mut());
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream")) {
+        // Such an answer has no end of its own, and would hold up ours.
+        let stopped = shutdown.clone().cancelled_owned();
+        return response.map(|body| Body::from_stream(body.into_data_stream().take_until(stopped)));
+    }
     response
 }
 

@@ -248,3 +248,47 @@ async fn with_deal_away_nobody_pays_and_nothing_is_lost() {
     market.order("buyer01", post_id, "bankTransfer").await;
     market.stop().await;
 }
+
+/// A page that stays open hears what happens as it happens, resumes without a gap, and does not hold up the end.
+#[tokio::test]
+async fn notifications_stream_through_the_gateway() {
+    let market = Market::start().await;
+    let post_id = market.post("seller01", 1000, 5).await;
+    let address = format!("{}/notifications/stream?userId=seller01", market.client.base());
+    let open = async |last: Option<String>| {
+        let request = reqwest::Client::new().get(&address);
+        let request = match last {
+            Some(id) => request.header("last-event-id", id),
+            None => request,
+        };
+        let stream = request.send().await.unwrap();
+        assert_eq!(stream.headers()["content-type"], "text/event-stream");
+        stream
+    };
+    /// Reads until the stream has said this, and hands on the last id it gave.
+    async fn hear(stream: &mut reqwest::Response, wanted: &str) -> String {
+        let mut heard = String::new();
+        while !heard.contains(wanted) {
+            let chunk = tokio::time::timeout(std::time::Duration::from_secs(30), stream.chunk()).await;
+            let chunk = chunk.expect("within 30 s").unwrap().expect("the stream goes on");
+            heard.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+        heard.lines().rev().find_map(|line| line.strip_prefix("id:")).unwrap().trim().to_owned()
+    }
+
+    let mut stream = open(None).await;
+    // The first chunk says where the stream begins.
+    stream.chunk().await.unwrap().unwrap();
+    market.offer("buyer01", post_id).await;
+    let last = hear(&mut stream, "buyer01").await;
+    drop(stream);
+    market.offer("buyer02", post_id).await;
+    market.until("/notifications?userId=seller01", |list| list["page"]["totalElements"] == 2).await;
+    let mut stream = open(Some(last)).await;
+    hear(&mut stream, "buyer02").await;
+
+    let begun = std::time::Instant::now();
+    market.stop().await;
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    while stream.chunk().await.is_ok_and(|chunk| chunk.is_some()) {}
+}

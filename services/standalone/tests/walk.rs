@@ -154,3 +154,20 @@ async fn an_event_line_is_the_seeds_byte_for_byte() {
     assert!(rest.starts_with(seed), "{rest}");
     market.stop().await;
 }
+
+/// The README shows the commands that the walk above types.
+#[test]
+fn the_readme_shows_this_walk() {
+    let (readme, walk) = (include_str!("../../../README.md"), include_str!("walk.rs"));
+    let shown: Vec<_> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("    "))
+        .filter(|line| {
+            line.starts_with("http ") && (line.contains("userId=\"") || line.contains("status=\""))
+        })
+        .collect();
+    assert!(shown.len() >= 10, "{shown:#?}");
+    for command in shown {
+        assert!(walk.contains(command), "{command}");
+    }
+}

@@ -50,7 +50,7 @@ impl Amount {
 }
 
 fn owner(path: &str) -> Result<String, Problem> {
-    UserId::from_text(path)
+    UserId::from_text(path.trim())
         .map(|user| user.0)
         .map_err(|wrong| Faults::one("userId", wrong).malformed().into())
 }
