@@ -56,26 +56,46 @@ impl<E: Event> Received<E> {
     }
 }
 
-type React = for<'a> fn(&'a mut Tx, &'a Envelope) -> BoxFuture<'a, Reacted>;
+/// A reaction to events of any type.
+pub type React = for<'a> fn(&'a mut Tx, &'a Envelope) -> BoxFuture<'a, Reacted>;
 
 /// A service's table of reactions; written with [`reactions!`](crate::reactions).
 #[derive(Clone, Copy)]
 pub struct Reactions {
     types: &'static [&'static str],
     react: React,
+    record: Option<React>,
     batch_size: usize,
 }
 
 impl Reactions {
     #[doc(hidden)]
     pub const fn new(types: &'static [&'static str], react: React) -> Self {
-        Self { types, react, batch_size: 1 }
+        Self { types, react, record: None, batch_size: 1 }
     }
 
     /// Lets up to `size` events share a transaction: for views, which lock nothing that a command wants.
     #[must_use]
     pub const fn in_batches_of(self, size: usize) -> Self {
         Self { batch_size: size, ..self }
+    }
+
+    /// Lets `record` see each event before its reaction does, in the same transaction: what it keeps is what had
+    /// its effect, once and in that order.
+    #[must_use]
+    pub const fn recorded_by(self, record: React) -> Self {
+        Self { record: Some(record), ..self }
+    }
+
+    /// The effect of one event, with no regard to the inbox.
+    ///
+    /// # Errors
+    /// Those of the reaction.
+    pub async fn react(&self, tx: &mut Tx, event: &Envelope) -> Reacted {
+        if let Some(record) = self.record {
+            record(tx, event).await?;
+        }
+        (self.react)(tx, event).await
     }
 }
 
@@ -178,7 +198,7 @@ impl Consumer {
         for event in events {
             if first_time(&mut tx, event.id).await? {
                 tx.follow(event);
-                (self.reactions.react)(&mut tx, event).await?;
+                self.reactions.react(&mut tx, event).await?;
             }
         }
         tx.commit().await?;
@@ -191,7 +211,7 @@ impl Consumer {
         let mut tx = self.app.transaction(None).await?;
         let Some(event) = dead_letter::exhume(&mut tx, id).await? else { return Ok(false) };
         tx.follow(&event);
-        (self.reactions.react)(&mut tx, &event).await?;
+        self.reactions.react(&mut tx, &event).await?;
         tx.commit().await?;
         Ok(true)
     }

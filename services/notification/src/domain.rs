@@ -1,6 +1,7 @@
 //! The rules of notifications: which event tells whom what, and who may say that they have read it.
 
 pub mod alert;
+pub mod meeting;
 mod notices;
 
 use axum::http::StatusCode;
@@ -76,6 +77,8 @@ pub enum Kind {
     MessageSent,
     /// They meet on another day or in another place.
     DealRescheduled,
+    /// They meet tomorrow.
+    DealReminder,
     /// The parcel is on its way.
     DeliveryStarted,
     /// The buyer wants to call off a deal whose parcel is on its way.

@@ -7,6 +7,7 @@ pub mod domain;
 mod feed;
 mod reactions;
 mod store;
+mod sweep;
 
 use api::{alerts, notifications, stream};
 use axum::{Extension, routing::get};
@@ -34,11 +35,11 @@ pub fn service() -> Service {
             OfferRefused => reactions::tell,
             OfferCanceled => reactions::tell,
             MessageSent => reactions::tell,
-            DealReserved => reactions::tell,
-            DealEnded => reactions::tell,
-            DealCanceled => reactions::tell,
-            DealRescheduled => reactions::tell,
-            DeliveryStarted => reactions::tell,
+            DealReserved => reactions::tell_and_keep,
+            DealEnded => reactions::tell_and_keep,
+            DealCanceled => reactions::tell_and_keep,
+            DealRescheduled => reactions::tell_and_keep,
+            DeliveryStarted => reactions::tell_and_keep,
             CancelRequested => reactions::tell,
             CancelDeclined => reactions::tell,
             DealReviewed => reactions::tell,
@@ -54,7 +55,7 @@ pub fn service() -> Service {
             PostWrote => reactions::new_post,
         }
         .in_batches_of(100),
-        sweep: None,
+        sweep: Some(|app| Box::pin(sweep::remind(app))),
     }
 }
 

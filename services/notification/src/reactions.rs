@@ -1,7 +1,7 @@
 //! Events become notifications: the domain says who is told what.
 
 use crate::{
-    domain::{Newsworthy, Tells},
+    domain::{Newsworthy, Tells, meeting::Meets},
     store,
 };
 use chassis::{
@@ -14,6 +14,12 @@ use shared_events::{PostWrote, WishlistAdded, WishlistDeleted};
 pub(crate) async fn tell<E: Tells>(tx: &mut Tx, received: Received<E>) -> Reacted {
     store::insert(tx, received.id, &received.event.notices(), received.time.into()).await?;
     Ok(())
+}
+
+/// The same, and keeps when they meet.
+pub(crate) async fn tell_and_keep<E: Tells + Meets>(tx: &mut Tx, received: Received<E>) -> Reacted {
+    store::meetings::keep(tx, &received.event.meeting(), received.time.into()).await?;
+    tell(tx, received).await
 }
 
 // Wishes are offer's, news are post's, and there is no order between the two. So both are kept, and whichever

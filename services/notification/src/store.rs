@@ -1,6 +1,7 @@
 //! All SQL of the notification service.
 
 pub(crate) mod alerts;
+pub(crate) mod meetings;
 pub(crate) mod wishes;
 
 use crate::domain::{Kind, Notice, Notification};

@@ -1,4 +1,6 @@
-//! What clients say and hear about posts.
+//! What clients ask of posts. Their bodies are in [`posts`].
+
+pub mod posts;
 
 use crate::{
     domain::{Content, Post},
@@ -8,264 +10,17 @@ use axum::extract::State;
 use chassis::{
     app::App,
     caller::Caller,
-    hal::{self, Resource},
-    idempotency::{Answer, Command, CommandBody},
+    hal,
+    idempotency::{Answer, Command},
     problem::{Problem, ProblemBody},
-    query::{Filter, ItemId, Listing, Paging, Params},
-    wire::{Change, Date, Faults, Flag, Line, Prose, Qty, Replace, UserId, Won, Word},
+    query::{ItemId, Listing, Paging, Params},
+    wire::{UserId, Word},
 };
-use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
+use posts::{Acting, NewPost, PostBody, PostChange, PostFilter};
 use serde::Serialize;
-use shared_events::{PostStatus, WireDate};
+use shared_events::PostStatus;
 use time::OffsetDateTime;
-use utoipa::{IntoParams, ToSchema};
-
-/// A post, as it is answered.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(as = Post)]
-pub struct PostBody {
-    post_id: i64,
-    /// The seller.
-    user_id: String,
-    goods: String,
-    /// Won for one unit.
-    price: i64,
-    address: Option<String>,
-    description: Option<String>,
-    category: Option<String>,
-    photos: Option<Vec<String>>,
-    qty: i32,
-    available_qty: i32,
-    like_cnt: i32,
-    status: PostStatus,
-    hidden: bool,
-    #[schema(value_type = String, format = DateTime)]
-    create_dt: WireDate,
-    #[schema(value_type = String, format = DateTime)]
-    update_dt: WireDate,
-    #[serde(skip)]
-    version: i64,
-}
-
-impl From<Post> for PostBody {
-    fn from(post: Post) -> Self {
-        let (available_qty, status) = (post.available_qty(), post.status());
-        let Content { goods, price, address, description, category, photos, qty, hidden } = post.content;
-        Self {
-            post_id: post.post_id,
-            user_id: post.user_id,
-            goods,
-            price,
-            address,
-            description,
-            category,
-            photos,
-            qty,
-            available_qty,
-            like_cnt: post.like_cnt,
-            status,
-            hidden,
-            create_dt: post.create_dt.into(),
-            update_dt: post.update_dt.into(),
-            version: post.version,
-        }
-    }
-}
-
-impl Resource for PostBody {
-    const NAME: &'static str = "post";
-    const COLLECTION: &'static str = "posts";
-    fn id(&self) -> i64 {
-        self.post_id
-    }
-    fn version(&self) -> Option<i64> {
-        Some(self.version)
-    }
-}
-
-/// URLs of pictures: a list, or a single one.
-#[derive(Debug, Clone, ToSchema)]
-pub struct Photos(Vec<String>);
-
-impl Deserr<Faults> for Photos {
-    fn deserialize_from_value<V: IntoValue>(
-        value: Value<V>,
-        location: ValuePointerRef<'_>,
-    ) -> Result<Self, Faults> {
-        const MOST: usize = 20;
-        let urls: Vec<Line<2000>> = match value {
-            value @ Value::Sequence(_) => Vec::deserialize_from_value(value, location)?,
-            value => vec![Line::deserialize_from_value(value, location)?],
-        };
-        if urls.len() > MOST {
-            return Err(Faults::unacceptable("photos", format!("must not be more than {MOST}")));
-        }
-        Ok(Self(urls.into_iter().map(|url| url.0).collect()))
-    }
-}
-
-/// A post to write, or to put in the place of another.
-#[derive(Debug, Deserr, ToSchema)]
-#[deserr(error = Faults, rename_all = camelCase)]
-#[schema(rename_all = "camelCase")]
-pub struct NewPost {
-    /// The seller. A PUT may leave it out.
-    #[deserr(default)]
-    user_id: Option<UserId>,
-    goods: Line<200>,
-    price: Won,
-    #[deserr(default)]
-    address: Option<Line<200>>,
-    #[deserr(default)]
-    description: Option<Prose<2000>>,
-    #[deserr(default)]
-    category: Option<Line<100>>,
-    #[deserr(default)]
-    photos: Option<Photos>,
-    #[deserr(default)]
-    qty: Option<Qty>,
-    #[deserr(default)]
-    hidden: Option<Flag>,
-    /// May be repeated, and not written.
-    #[schema(value_type = Option<PostStatus>)]
-    #[deserr(default)]
-    status: Option<Word<PostStatus>>,
-    #[deserr(default)]
-    create_dt: Option<Date>,
-}
-
-impl CommandBody for NewPost {
-    const NAMES_ACTOR: bool = true;
-}
-
-impl NewPost {
-    fn content(self) -> Content {
-        Content {
-            goods: self.goods.0,
-            price: self.price.0,
-            address: self.address.map(|line| line.0),
-            description: self.description.map(|prose| prose.0),
-            category: self.category.map(|line| line.0),
-            photos: self.photos.map(|photos| photos.0),
-            qty: self.qty.map_or(1, |qty| qty.0),
-            hidden: self.hidden.is_some_and(|flag| flag.0),
-        }
-    }
-}
-
-/// Fields of a post to change: absent is kept, null is cleared.
-#[derive(Debug, Deserr, ToSchema)]
-#[deserr(error = Faults, rename_all = camelCase)]
-#[schema(rename_all = "camelCase")]
-pub struct PostChange {
-    /// Who acts.
-    #[deserr(default)]
-    user_id: Option<UserId>,
-    #[deserr(default)]
-    #[schema(value_type = Option<String>)]
-    goods: Replace<Line<200>>,
-    #[deserr(default)]
-    #[schema(value_type = Option<i64>)]
-    price: Replace<Won>,
-    #[deserr(default)]
-    #[schema(value_type = Option<String>)]
-    address: Change<Line<200>>,
-    #[deserr(default)]
-    #[schema(value_type = Option<String>)]
-    description: Change<Prose<2000>>,
-    #[deserr(default)]
-    #[schema(value_type = Option<String>)]
-    category: Change<Line<100>>,
-    #[deserr(default)]
-    #[schema(value_type = Option<Vec<String>>)]
-    photos: Change<Photos>,
-    #[deserr(default)]
-    #[schema(value_type = Option<i32>)]
-    qty: Replace<Qty>,
-    #[deserr(default)]
-    #[schema(value_type = Option<bool>)]
-    hidden: Replace<Flag>,
-    /// May be repeated, and not written.
-    #[schema(value_type = Option<PostStatus>)]
-    #[deserr(default)]
-    status: Option<Word<PostStatus>>,
-}
-
-impl CommandBody for PostChange {}
-
-impl PostChange {
-    fn merge_into(self, mut content: Content) -> Content {
-        content.goods = self.goods.0.map_or(content.goods, |line| line.0);
-        content.price = self.price.0.map_or(content.price, |won| won.0);
-        self.address.apply(&mut content.address, |line| line.0);
-        self.description.apply(&mut content.description, |prose| prose.0);
-        self.category.apply(&mut content.category, |line| line.0);
-        self.photos.apply(&mut content.photos, |photos| photos.0);
-        content.qty = self.qty.0.map_or(content.qty, |qty| qty.0);
-        content.hidden = self.hidden.0.map_or(content.hidden, |flag| flag.0);
-        content
-    }
-}
-
-/// Who acts, where nothing else is said.
-#[derive(Debug, Deserr)]
-#[deserr(error = Faults, rename_all = camelCase)]
-pub struct Acting {
-    #[deserr(default)]
-    user_id: Option<UserId>,
-}
-
-impl CommandBody for Acting {}
-
-/// What a list of posts can be narrowed to.
-#[derive(Debug, Clone, Deserr, IntoParams)]
-#[deserr(error = Faults, rename_all = camelCase)]
-#[into_params(parameter_in = Query, rename_all = "camelCase")]
-pub struct PostFilter {
-    /// The seller; a seller's own list shows the hidden ones too.
-    #[param(value_type = Option<String>)]
-    #[deserr(default)]
-    user_id: Option<UserId>,
-    #[param(value_type = Option<PostStatus>)]
-    #[deserr(default)]
-    status: Option<Word<PostStatus>>,
-    /// Words in goods or description.
-    #[param(value_type = Option<String>)]
-    #[deserr(default)]
-    q: Option<Line<200>>,
-    #[param(value_type = Option<String>)]
-    #[deserr(default)]
-    category: Option<Line<100>>,
-    #[param(value_type = Option<i64>)]
-    #[deserr(default)]
-    min_price: Option<Won>,
-    #[param(value_type = Option<i64>)]
-    #[deserr(default)]
-    max_price: Option<Won>,
-    /// A part of the address.
-    #[param(value_type = Option<String>)]
-    #[deserr(default)]
-    address: Option<Line<200>>,
-    #[param(value_type = Option<bool>)]
-    #[deserr(default)]
-    hidden: Option<Flag>,
-}
-
-impl Filter for PostFilter {
-    const SORTABLE: &'static [(&'static str, &'static str)] = &[
-        ("postId", "post_id"),
-        ("userId", "user_id"),
-        ("goods", "goods"),
-        ("price", "price"),
-        ("qty", "qty"),
-        ("likeCnt", "like_cnt"),
-        ("status", "status"),
-        ("createDt", "create_dt"),
-        ("updateDt", "update_dt"),
-    ];
-    const DEFAULT_ORDER: &'static str = "create_dt desc, post_id desc";
-}
+use utoipa::ToSchema;
 
 /// Write a post.
 #[utoipa::path(post, path = "/posts", request_body = NewPost,
@@ -354,7 +109,7 @@ async fn change<T>(
 ) -> Result<Answer, Problem> {
     let actor = command.caller.actor.acting(actor.as_ref());
     let mut tx = app.begin(&command).await?;
-    let mut post = existing(store::lock(&mut tx, post_id).await?)?;
+    let mut post = visible(store::lock(&mut tx, post_id).await?, actor.as_deref())?;
     command.expects(post.version)?;
     let base = command.caller.base;
     let content = content(command.body, post.content.clone());
@@ -380,7 +135,7 @@ pub async fn delete(
     let claimed = command.body.user_id.as_ref().or(asking.user_id.as_ref());
     let actor = command.caller.actor.acting(claimed);
     let mut tx = app.begin(&command).await?;
-    let mut post = existing(store::lock(&mut tx, post_id).await?)?;
+    let mut post = visible(store::lock(&mut tx, post_id).await?, actor.as_deref())?;
     command.expects(post.version)?;
     let events = post.delete(actor.as_deref(), OffsetDateTime::now_utc())?;
     store::save(&mut tx, &post).await?;
@@ -427,6 +182,12 @@ pub async fn availability(
 
 fn existing(post: Option<Post>) -> Result<Post, Problem> {
     post.filter(|post| !post.deleted).ok_or_else(unknown)
+}
+
+/// A hidden post is nothing to somebody who says to be another than its seller.
+fn visible(post: Option<Post>, actor: Option<&str>) -> Result<Post, Problem> {
+    let stranger = |post: &Post| actor.is_some_and(|actor| actor != post.user_id);
+    existing(post.filter(|post| !(post.content.hidden && stranger(post))))
 }
 
 fn unknown() -> Problem {

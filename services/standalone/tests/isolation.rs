@@ -1,5 +1,7 @@
 //! What goes on when a neighbour is down, and the circuit breaker between deal and post.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use axum::{

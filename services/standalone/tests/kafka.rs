@@ -1,5 +1,7 @@
 //! What only a real Kafka can show. `KAFKA_BOOTSTRAP_SERVERS=… cargo test -p standalone -- --include-ignored`
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use chassis::testing::{self, Client, eventually};

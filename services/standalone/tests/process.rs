@@ -1,5 +1,7 @@
 //! The program as people run it: a process that is started, told to stop, and killed.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use chassis::testing::{Client, eventually};
 use serde_json::json;
 use std::{

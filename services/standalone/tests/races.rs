@@ -1,5 +1,7 @@
 //! Many at once.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::Market;

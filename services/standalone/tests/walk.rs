@@ -1,5 +1,7 @@
 //! The seeds' walk, literally as their READMEs type it, through the gateway.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod common;
 
 use chassis::testing::eventually;

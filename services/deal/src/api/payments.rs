@@ -194,8 +194,9 @@ pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Resul
     let mut tx = app.begin(&command).await?;
     payments::lock_offer_money(&mut tx, asked.offer_id).await?;
     if let Some(payment) = payments::lock_of_offer(&mut tx, asked.offer_id, &asked.user_id).await? {
-        let same_terms = (payment.amount, payment.qty, payment.pay_method, &payment.seller_id)
-            == (asked.amount, asked.qty, asked.pay_method, &asked.seller_id);
+        let terms = (payment.amount, payment.qty, payment.pay_method, payment.post_id, &payment.seller_id);
+        let same_terms =
+            terms == (asked.amount, asked.qty, asked.pay_method, asked.post_id, &asked.seller_id);
         return match payment.state {
             PaymentState::Held if same_terms => {
                 tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await

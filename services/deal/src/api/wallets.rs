@@ -5,8 +5,8 @@ use crate::{
     store::ledger,
 };
 use axum::{
-    extract::{Path, State},
-    http::StatusCode,
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, request::Parts},
 };
 use chassis::{
     app::App,
@@ -49,10 +49,19 @@ impl Amount {
     }
 }
 
-fn owner(path: &str) -> Result<String, Problem> {
-    UserId::from_text(path.trim())
-        .map(|user| user.0)
-        .map_err(|wrong| Faults::one("userId", wrong).malformed().into())
+/// Whose wallet it is, as the path says.
+pub struct Owner(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Owner {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(Path(user_id)) = Path::<String>::from_request_parts(parts, state).await else {
+            return Err(Problem::malformed("The user id in the path is not UTF-8."));
+        };
+        let user_id = UserId::from_text(user_id.trim());
+        user_id.map(|user| Self(user.0)).map_err(|wrong| Faults::one("userId", wrong).malformed().into())
+    }
 }
 
 async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
@@ -63,12 +72,8 @@ async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
 /// Read a wallet.
 #[utoipa::path(get, path = "/wallets/{userId}", params(("userId" = String, Path)),
     responses((status = 200, body = WalletBody), (status = "4XX", body = ProblemBody)))]
-pub async fn read(
-    State(app): State<App>,
-    Path(user_id): Path<String>,
-    caller: Caller,
-) -> Result<Answer, Problem> {
-    let wallet = wallet(&app, owner(&user_id)?).await?;
+pub async fn read(State(app): State<App>, Owner(user_id): Owner, caller: Caller) -> Result<Answer, Problem> {
+    let wallet = wallet(&app, user_id).await?;
     Ok(hal::document(&caller.base, "wallet", &path(&wallet.user_id), &wallet))
 }
 
@@ -77,10 +82,9 @@ pub async fn read(
     responses((status = 201, body = WalletBody), (status = "4XX", body = ProblemBody)))]
 pub async fn deposit(
     State(app): State<App>,
-    Path(user_id): Path<String>,
+    Owner(user_id): Owner,
     command: Command<Amount>,
 ) -> Result<Answer, Problem> {
-    let user_id = owner(&user_id)?;
     let amount = command.body.amount.0;
     let movement = Movement { from: Account::External, to: Account::User(&user_id), amount };
     transfer(&app, &command, &user_id, movement).await
@@ -92,10 +96,9 @@ pub async fn deposit(
               (status = "4XX", body = ProblemBody)))]
 pub async fn withdraw(
     State(app): State<App>,
-    Path(user_id): Path<String>,
+    Owner(user_id): Owner,
     command: Command<Amount>,
 ) -> Result<Answer, Problem> {
-    let user_id = owner(&user_id)?;
     let amount = command.body.amount.0;
     let movement = Movement { from: Account::User(&user_id), to: Account::External, amount };
     transfer(&app, &command, &user_id, movement).await

@@ -40,6 +40,8 @@ fn because(reason: Option<&str>) -> String {
         "price-changed" => "가격 변경",
         "offer-canceled" => "제안 취소",
         "offer-refused" => "제안 거절",
+        "payment-over" => "결제 취소",
+        "expired" => "기간 만료",
         other => other,
     };
     format!(" ({text})")
@@ -54,6 +56,13 @@ fn moment(date: WireDate) -> String {
         return day;
     }
     format!("{day} {:02}:{:02}", there.hour(), there.minute())
+}
+
+/// `9월 26일, 방배역`: when and where they meet, as far as it is known.
+pub(super) fn appointment(reserve_dt: Option<WireDate>, meet_place: Option<&str>) -> String {
+    let parts = [reserve_dt.map(moment), meet_place.map(str::to_owned)];
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "미정".to_owned() } else { parts.join(", ") }
 }
 
 /// One line of at most so many characters.

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod marking;
+mod reminding;
 mod replicas;
 mod streams;
 mod support;

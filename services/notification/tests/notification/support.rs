@@ -26,7 +26,7 @@ pub(crate) fn event_at<E: Event>(at: WireDate, fields: Value) -> Envelope {
         "offeredPrice": 510_000, "agreedPrice": 510_000, "qty": 1, "offerType": "priceNegotiated",
         "offerStatus": "offerPlaced", "payMethod": "none", "expiresDt": null, "reason": null,
         "status": "dealReserved", "createDt": at, "updateDt": at, "reserveDt": null, "fulfilment": "meetup",
-        "listedPrice": null, "messageId": 1, "goods": "아이폰13 공기계", "address": null, "photos": null,
+        "meetPlace": null, "listedPrice": null, "messageId": 1, "goods": "아이폰13 공기계", "address": null, "photos": null,
         "category": null, "version": 1, "previousPrice": 600_000, "availableQty": 0, "wishlistId": 1,
     });
     let fields = fields.as_object().expect("fields by name").clone();

@@ -1,7 +1,8 @@
 //! A whole marketplace on free ports, over a database of its own, on either bus: local, or Apache Kafka when
 //! `KAFKA_BOOTSTRAP_SERVERS` is set.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use chassis::{
     app::App,

@@ -1,6 +1,6 @@
 //! What people are told of deals and reviews.
 
-use super::{because, moment, priced};
+use super::{appointment, because, priced};
 use crate::domain::{Kind, Notice, Tells};
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
@@ -62,11 +62,9 @@ macro_rules! steps {
 
 steps! {
     DealRescheduled => |it| {
-        let parts = [it.reserve_dt.map(moment), it.meet_place.clone()];
-        let parts: Vec<_> = parts.into_iter().flatten().collect();
-        let place = if parts.is_empty() { "미정".to_owned() } else { parts.join(", ") };
+        let when = appointment(it.reserve_dt, it.meet_place.as_deref());
         [(&it.user_id, &it.seller_id), (&it.seller_id, &it.user_id)]
-            .map(|(user, other)| (user, format!("{other}님과의 거래 약속이 바뀌었습니다: {place}")))
+            .map(|(user, other)| (user, format!("{other}님과의 거래 약속이 바뀌었습니다: {when}")))
     },
     DeliveryStarted => |it| [(&it.user_id, format!("{}님이 상품을 보냈습니다.", it.seller_id))],
     CancelRequested => |it| [(&it.seller_id, format!("{}님이 배송 중인 거래의 취소를 요청했습니다.", it.user_id))],

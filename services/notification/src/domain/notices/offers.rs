@@ -57,6 +57,8 @@ offer_answers! {
         None => Some((&it.seller_id, format!("{}님이 {price} 제안을 취소했습니다.", it.user_id))),
         // DealCanceled tells both.
         Some("deal-canceled") => None,
+        // Nobody has seen it: its money could not be held, which the buyer was answered.
+        Some("not-placed") => None,
         reason => Some((&it.user_id, format!("{price} 제안이 취소되었습니다.{}", because(reason)))),
     },
 }

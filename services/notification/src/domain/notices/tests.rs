@@ -66,6 +66,15 @@ fn every_event_of_an_offer_tells_whom_it_concerns() {
         (told::<OfferRefused>(json!({})), &[("buyer03", "seller01님이 510,000원 제안을 거절했습니다.")]),
         (told::<OfferCanceled>(json!({})), &[("seller01", "buyer03님이 510,000원 제안을 취소했습니다.")]),
         (told::<OfferCanceled>(because("deal-canceled")), &[]),
+        (told::<OfferCanceled>(because("not-placed")), &[]),
+        (
+            told::<OfferCanceled>(because("payment-over")),
+            &[("buyer03", "510,000원 제안이 취소되었습니다. (결제 취소)")],
+        ),
+        (
+            told::<OfferCanceled>(because("expired")),
+            &[("buyer03", "510,000원 제안이 취소되었습니다. (기간 만료)")],
+        ),
         (
             told::<OfferCanceled>(because("post-ended")),
             &[("buyer03", "510,000원 제안이 취소되었습니다. (판매 완료)")],
