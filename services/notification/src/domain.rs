@@ -77,7 +77,7 @@ pub enum Kind {
     MessageSent,
     /// They meet on another day or in another place.
     DealRescheduled,
-    /// They meet tomorrow.
+    /// They meet on the next day, or sooner.
     DealReminder,
     /// The parcel is on its way.
     DeliveryStarted,

@@ -76,14 +76,12 @@ async fn both_are_reminded_once_of_day_and_place() {
 async fn only_meetings_that_are_near_and_will_be() {
     let on = Some(hours(23));
     let at_once = Some(hours(1));
-    let over = |fields: Value| {
-        let fields = || fields.clone();
-        [
-            event::<DealCanceled>(2, fields()),
-            event::<DealEnded>(2, fields()),
-            event::<DeliveryStarted>(2, fields()),
-        ]
-    };
+    let deal = || json!({"dealId": 2});
+    let ends = [
+        event::<DealCanceled>(2, deal()),
+        event::<DealEnded>(2, deal()),
+        event::<DeliveryStarted>(2, deal()),
+    ];
     let mut cases = vec![
         ("tomorrow", vec![reserved(2, on)], 2),
         ("today", vec![reserved(2, at_once)], 2),
@@ -95,7 +93,7 @@ async fn only_meetings_that_are_near_and_will_be() {
         ("its beginning is a dead letter", vec![rescheduled(2, 2, on, "방배역")], 2),
         ("a dead letter", vec![rescheduled(2, 2, Some(hours(99)), "방배역"), reserved(2, on)], 0),
     ];
-    for end in over(json!({})) {
+    for end in ends {
         cases.push(("over", vec![reserved(2, on), end.clone()], 0));
         cases.push(("over before it began", vec![end.clone(), reserved(2, on)], 0));
         cases.push((
