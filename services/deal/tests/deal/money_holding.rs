@@ -31,7 +31,9 @@ async fn holding_moves_the_money_once() {
     );
 
     assert_eq!(market.hold(offer.bill()).await.expect(200), payment, "asked again, it is there already");
-    for (field, value) in [("amount", json!(1)), ("qty", json!(2)), ("sellerId", json!("another"))] {
+    for (field, value) in
+        [("amount", json!(1)), ("qty", json!(2)), ("postId", json!(2)), ("sellerId", json!("another"))]
+    {
         let mut bill = offer.bill();
         bill[field] = value;
         market.hold(bill).await.expect_problem(409, "payment-differs");

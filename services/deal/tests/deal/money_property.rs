@@ -14,6 +14,7 @@ use std::sync::{
 use tokio::task::JoinSet;
 
 const SEEDS: std::ops::Range<u64> = 1..5;
+const UNPOISONED: &str = "nobody panics while holding it";
 const PEOPLE: u64 = 8;
 const COMMANDS_EACH: usize = 50;
 const PURSES: [&str; 4] = ["kim", "lee", "박", "seller"];
@@ -49,7 +50,7 @@ impl Town {
             402 | 409 => None,
             status => {
                 let text = format!("{what}: {status} {}", reply.body);
-                self.unexpected.lock().unwrap().push(text);
+                self.unexpected.lock().expect(UNPOISONED).push(text);
                 None
             }
         }
@@ -58,8 +59,8 @@ impl Town {
     fn new_offer(&self, dice: &mut Dice) -> Offer {
         let offer_id = self.last_offer.fetch_add(1, Relaxed) + 1;
         let offer = if dice.below(3) == 0 { transferred(offer_id) } else { prepaid(offer_id) };
-        let price = i64::try_from(dice.below(900)).unwrap();
-        offer.by(dice.of(&PURSES[..3])).at(price).units(1 + i32::try_from(dice.below(3)).unwrap())
+        let price = i64::try_from(dice.below(900)).expect("small");
+        offer.by(dice.of(&PURSES[..3])).at(price).units(1 + i32::try_from(dice.below(3)).expect("small"))
     }
 
     /// As the offer service does it: money first, then the offer.
@@ -70,13 +71,13 @@ impl Town {
         }
         // Asked, the owner answers what was true before.
         self.market.owner_says(&offer, OfferStatus::OfferAccepted);
-        self.offers.lock().unwrap().push(offer.clone());
+        self.offers.lock().expect(UNPOISONED).push(offer.clone());
         self.market.service.deliver_envelopes(&[offer.placed(), offer.accepted()]).await;
     }
 
     async fn act(&self, dice: &mut Dice) {
         let (market, client) = (&self.market, &self.market.service.client);
-        let known = self.offers.lock().unwrap().clone();
+        let known = self.offers.lock().expect(UNPOISONED).clone();
         let (roll, user) = (dice.below(28), dice.of(&PURSES));
         if roll < 4 || known.is_empty() {
             let (kind, most) = if roll == 0 { ("withdrawals", 900) } else { ("deposits", 1200) };
@@ -167,12 +168,13 @@ async fn money_is_neither_lost_nor_made() {
 /// Nobody was told of our troubles, and each step of each payment was told once.
 async fn settled(town: &Town) {
     let market = &town.market;
-    assert_eq!(*town.unexpected.lock().unwrap(), Vec::<String>::new());
+    assert_eq!(*town.unexpected.lock().expect(UNPOISONED), Vec::<String>::new());
     market.assert_books().await;
     market.promised(1).await;
     market.assert_no_dead_letters().await;
     let metrics = market.service.client.get("/metrics").await.expect(200);
-    let retries = metrics.as_str().unwrap().lines().filter(|line| line.contains("reaction_retries_total"));
+    let retries =
+        metrics.as_str().expect("text").lines().filter(|line| line.contains("reaction_retries_total"));
     for line in retries.filter(|line| !line.starts_with('#')) {
         assert!(line.ends_with(" 0"), "two reactions or commands waited for each other: {line}");
     }
@@ -181,7 +183,7 @@ async fn settled(town: &Town) {
     )
     .fetch_all(&market.service.prepared.app.db)
     .await
-    .unwrap();
+    .expect("the table is there");
     println!("{logged:?}");
     let told = market.service.published_types().await;
     for (event, states) in [
@@ -195,6 +197,6 @@ async fn settled(town: &Town) {
             logged.iter().filter(|(state, _)| states.contains(&state.as_str())).map(|(_, count)| count).sum();
         assert!(steps > 0, "nothing was {states:?}: the dice are loaded");
         let events = told.iter().filter(|kind| *kind == event).count();
-        assert_eq!(i64::try_from(events).unwrap(), steps, "{event}");
+        assert_eq!(usize::try_from(steps).expect("a count"), events, "{event}");
     }
 }
