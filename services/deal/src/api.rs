@@ -20,7 +20,7 @@ use chassis::{
 };
 use deals::{DealBody, DealChange, DealFilter, NewDeal};
 use serde::Deserialize;
-use shared_events::{OfferStatus, OfferType, PayMethod, PaymentState};
+use shared_events::{OfferStatus, OfferType, PayMethod};
 use time::OffsetDateTime;
 
 /// An offer as the offer service answers it.
@@ -152,11 +152,11 @@ pub async fn change(
     let (said_dt, now) = (body.update_dt.map(Into::into), OffsetDateTime::now_utc());
     let events = match body.new_status(&deal) {
         Some(status) => {
-            let mut payment = payments::lock_of(&mut tx, &deal).await?;
-            let paid = payment.as_ref().is_some_and(|payment| payment.state == PaymentState::Held);
+            let payments = payments::lock_of(&mut tx, &deal).await?;
+            let paid = payments.iter().any(|payment| payment.deal_id == Some(deal_id));
             deal.may_become(status, actor.as_deref(), paid)?;
             let events = deal.become_(status, actor.as_deref(), said_dt, now)?;
-            payments::settle_with(&mut tx, payment.as_mut(), deal.status, now).await?;
+            payments::settle_with(&mut tx, payments, &deal, now).await?;
             events
         }
         None => deal.reschedule(body.meeting(&deal), actor.as_deref(), said_dt, now)?,

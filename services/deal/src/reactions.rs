@@ -41,7 +41,8 @@ pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -
 /// Orders are taken while nobody can pay: the transfer is waited for from here on.
 async fn await_deposit(tx: &mut Tx, offer: &OfferCopy, now: OffsetDateTime) -> Reacted {
     payments::lock_offer_money(tx, offer.offer_id).await?;
-    let begun = payments::lock_of_offer(tx, offer.offer_id, &offer.user_id).await?.is_some();
+    let payments = payments::lock_of_offer(tx, offer.offer_id).await?;
+    let begun = payments.iter().any(|payment| payment.user_id == offer.user_id);
     if begun || payments::is_closed(tx, offer.offer_id).await? {
         return Ok(());
     }
@@ -64,26 +65,28 @@ pub(crate) async fn offer_accepted(tx: &mut Tx, received: Received<OfferAccepted
 }
 
 pub(crate) async fn offer_refused(tx: &mut Tx, received: Received<OfferRefused>) -> Reacted {
-    let OfferRefused { offer_id, offer_status, user_id, .. } = received.event;
+    let OfferRefused { offer_id, offer_status, .. } = received.event;
     store::offer_became(tx, offer_id, offer_status).await?;
-    close(tx, offer_id, &user_id, "offer-refused", received.time).await
+    close(tx, offer_id, "offer-refused", received.time).await
 }
 
 pub(crate) async fn offer_canceled(tx: &mut Tx, received: Received<OfferCanceled>) -> Reacted {
-    let OfferCanceled { offer_id, offer_status, user_id, .. } = received.event;
+    let OfferCanceled { offer_id, offer_status, .. } = received.event;
     store::offer_became(tx, offer_id, offer_status).await?;
-    close(tx, offer_id, &user_id, "offer-canceled", received.time).await
+    close(tx, offer_id, "offer-canceled", received.time).await
 }
 
 /// The offer is over: so is its deal, unless that has gone further already, and the money is the buyer's again.
-async fn close(tx: &mut Tx, offer_id: i64, user_id: &str, reason: &str, at: WireDate) -> Reacted {
+async fn close(tx: &mut Tx, offer_id: i64, reason: &str, at: WireDate) -> Reacted {
     let deal = store::lock_of_offer(tx, offer_id).await?;
     let goes_on = deal.as_ref().is_some_and(|deal| deal.status != DealStatus::DealReserved);
     give_up(tx, deal, reason, at).await?;
     payments::lock_offer_money(tx, offer_id).await?;
     payments::close_offer(tx, offer_id).await?;
-    if !goes_on && let Some(mut payment) = payments::lock_of_offer(tx, offer_id, user_id).await? {
-        payments::settle(tx, &mut payment, |payment| payment.refund(reason, at.into())).await?;
+    if !goes_on {
+        for mut payment in payments::lock_of_offer(tx, offer_id).await? {
+            payments::settle(tx, &mut payment, |payment| payment.refund(reason, at.into())).await?;
+        }
     }
     Ok(())
 }
@@ -102,8 +105,8 @@ async fn give_up(tx: &mut Tx, deal: Option<Deal>, reason: &str, at: WireDate) ->
         tracing::warn!(deal = deal.deal_id, status = %deal.status, reason, "comes too late for this deal");
         return Ok(());
     }
-    let mut payment = lock_of(tx, &deal).await?;
-    settle_with(tx, payment.as_mut(), deal.status, at.into()).await?;
+    let payments = lock_of(tx, &deal).await?;
+    settle_with(tx, payments, &deal, at.into()).await?;
     store::save(tx, &deal).await?;
     tx.publish_all(&events);
     Ok(())

@@ -4,7 +4,7 @@ pub mod message;
 pub mod wish;
 
 use axum::http::StatusCode;
-use chassis::problem::Problem;
+use chassis::{problem::Problem, wire::MAX_WON};
 use shared_events::{
     OfferAccepted, OfferCanceled, OfferEvent, OfferPlaced, OfferRefused, OfferStatus, OfferType, PayMethod,
     PaymentState, PostStatus, Won,
@@ -122,6 +122,9 @@ pub enum Refusal {
     /// The buyer saw another price.
     #[error("The price of this post is {0} won now.")]
     PriceChanged(Won),
+    /// Nobody has as much.
+    #[error("An offer is worth {MAX_WON} won at most, all units together.")]
+    AmountTooLarge,
     /// The wallet does not hold as much.
     #[error("There is not enough money in this wallet.")]
     InsufficientFunds,
@@ -164,6 +167,7 @@ impl From<Refusal> for Problem {
             Refusal::PostNotAvailable(_) => (StatusCode::CONFLICT, "post-not-available"),
             Refusal::NotEnoughStock(_) => (StatusCode::CONFLICT, "not-enough-stock"),
             Refusal::PriceChanged(_) => (StatusCode::CONFLICT, "price-changed"),
+            Refusal::AmountTooLarge => (StatusCode::CONFLICT, "amount-too-large"),
             Refusal::InsufficientFunds => (StatusCode::PAYMENT_REQUIRED, "insufficient-funds"),
             Refusal::PaymentRefused => (StatusCode::CONFLICT, "payment-refused"),
             Refusal::PaymentTooSlow => (StatusCode::CONFLICT, "payment-too-slow"),
@@ -198,6 +202,13 @@ impl Order {
         }
         if self.qty > post.available_qty {
             return Err(Refusal::NotEnoughStock(post.available_qty));
+        }
+        let price = match self.kind {
+            Kind::AtThePrice => post.price,
+            Kind::Negotiated(price) => price,
+        };
+        if price.saturating_mul(self.qty.into()) > MAX_WON {
+            return Err(Refusal::AmountTooLarge);
         }
         let (offer_type, offered_price) = match self.kind {
             Kind::AtThePrice => (OfferType::DealOffered, None),

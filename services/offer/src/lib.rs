@@ -21,6 +21,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// The service, ready to be run.
 pub fn service() -> Service {
     static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
+    // What makes no sense there is said at the start, and not at the first use.
+    settings::Settings::get();
     Service {
         name: "offer",
         port: 8083,

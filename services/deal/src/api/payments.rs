@@ -193,7 +193,9 @@ pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Resul
     };
     let mut tx = app.begin(&command).await?;
     payments::lock_offer_money(&mut tx, asked.offer_id).await?;
-    if let Some(payment) = payments::lock_of_offer(&mut tx, asked.offer_id, &asked.user_id).await? {
+    let own = |payment: &Payment| payment.user_id == asked.user_id;
+    let payments_so_far = payments::lock_of_offer(&mut tx, asked.offer_id).await?;
+    if let Some(payment) = payments_so_far.into_iter().find(own) {
         let terms = (payment.amount, payment.qty, payment.pay_method, payment.post_id, &payment.seller_id);
         let same_terms =
             terms == (asked.amount, asked.qty, asked.pay_method, asked.post_id, &asked.seller_id);
@@ -230,7 +232,8 @@ async fn note_failure(
 ) -> Result<(), Problem> {
     let mut tx = app.transaction(command.caller.traceparent.clone()).await?;
     payments::lock_offer_money(&mut tx, asked.offer_id).await?;
-    if payments::lock_of_offer(&mut tx, asked.offer_id, &asked.user_id).await?.is_some() {
+    let payments = payments::lock_of_offer(&mut tx, asked.offer_id).await?;
+    if payments.iter().any(|payment| payment.user_id == asked.user_id) {
         return Ok(());
     }
     let mut payment = payments::insert(&mut tx, asked, now).await?;
@@ -279,6 +282,10 @@ pub async fn change(
     let known = payments::read(&app.db, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
     // Asked before the transaction: the units are the post service's to know.
     let confirms = body.state.0 == PaymentState::Held && known.state == PaymentState::AwaitingDeposit;
+    if confirms {
+        // Who may not confirm need not know whether the post service is there.
+        known.clone().confirm(actor.as_deref(), false, now)?;
+    }
     let no_units = confirms && !units_are_left(&app, &command.caller, &known).await?;
 
     let mut tx = app.begin(&command).await?;
@@ -322,44 +329,50 @@ async fn units_are_left(app: &App, caller: &Caller, payment: &Payment) -> Result
     }
 }
 
-/// The payment of a deal, held until the transaction ends. Taken after the deal and before its units, as everywhere.
-pub(crate) async fn lock_of(tx: &mut Tx, deal: &Deal) -> Result<Option<Payment>, sqlx::Error> {
+/// What is paid for the offer of a deal, held until the transaction ends. Taken after the deal and before its units, as everywhere.
+pub(crate) async fn lock_of(tx: &mut Tx, deal: &Deal) -> Result<Vec<Payment>, sqlx::Error> {
     payments::lock_offer_money(tx, deal.offer_id).await?;
-    payments::lock_of_offer(tx, deal.offer_id, &deal.user_id).await
+    payments::lock_of_offer(tx, deal.offer_id).await
 }
 
 /// A deal on an offer that is to be paid needs the money held; from now on the payment is the deal's.
 pub(super) async fn claim(tx: &mut Tx, deal: &Deal) -> Result<(), Problem> {
-    match lock_of(tx, deal).await? {
-        Some(mut payment) if payment.state == PaymentState::Held && pays_for(&payment, deal) => {
-            payment.deal_id = Some(deal.deal_id);
-            payment.version += 1;
-            Ok(payments::save(tx, &payment).await?)
-        }
-        _ => Err(Refusal::PaymentNotHeld.into()),
-    }
+    let mut payments = lock_of(tx, deal).await?.into_iter();
+    let Some(mut payment) = payments.find(|payment| pays_for(payment, deal)) else {
+        return Err(Refusal::PaymentNotHeld.into());
+    };
+    payment.deal_id = Some(deal.deal_id);
+    payment.version += 1;
+    Ok(payments::save(tx, &payment).await?)
 }
 
 /// Anyone may have money held for an offer; what counts is all of it, for the seller of the deal.
 fn pays_for(payment: &Payment, deal: &Deal) -> bool {
-    (payment.amount, &payment.seller_id) == (deal.price * i64::from(deal.qty), &deal.seller_id)
+    payment.state == PaymentState::Held
+        && (&payment.user_id, &payment.seller_id) == (&deal.user_id, &deal.seller_id)
+        && payment.amount == deal.price * i64::from(deal.qty)
 }
 
-/// The money follows the deal: the seller's when it ends, the buyer's when it is canceled.
+/// The money follows the deal: the seller's when it ends, the buyer's when it is canceled. What was held for the offer
+/// and is not the deal's own goes back either way, and no more is held.
 pub(crate) async fn settle_with(
     tx: &mut Tx,
-    payment: Option<&mut Payment>,
-    status: DealStatus,
+    payments: Vec<Payment>,
+    deal: &Deal,
     now: OffsetDateTime,
 ) -> Result<(), NotMoved> {
-    let Some(payment) = payment else { return Ok(()) };
-    match status {
-        DealStatus::DealEnded => payments::settle(tx, payment, |payment| payment.release(now)).await,
-        DealStatus::DealCanceled => {
-            payments::settle(tx, payment, |payment| payment.refund("deal-canceled", now)).await
-        }
-        DealStatus::DealReserved | DealStatus::DeliveryStarted | DealStatus::CancelRequested => Ok(()),
+    if !matches!(deal.status, DealStatus::DealEnded | DealStatus::DealCanceled) {
+        return Ok(());
     }
+    payments::close_offer(tx, deal.offer_id).await?;
+    for mut payment in payments {
+        let earned = deal.status == DealStatus::DealEnded && payment.deal_id == Some(deal.deal_id);
+        payments::settle(tx, &mut payment, |payment| {
+            if earned { payment.release(now) } else { payment.refund("deal-over", now) }
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Cancels bank transfers that have not come in time. Run every second by each replica; each row by one of them.

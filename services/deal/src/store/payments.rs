@@ -84,16 +84,11 @@ pub(crate) async fn lock(tx: &mut PgConnection, payment_id: i64) -> Result<Optio
         .await
 }
 
-/// What a buyer pays for an offer, held until the transaction ends.
-pub(crate) async fn lock_of_offer(
-    tx: &mut PgConnection,
-    offer_id: i64,
-    user_id: &str,
-) -> Result<Option<Payment>, sqlx::Error> {
-    sqlx::query_as("select * from payment where offer_id = $1 and user_id = $2 for update")
+/// What is paid for an offer, by its buyer and by whoever else believes to, held until the transaction ends.
+pub(crate) async fn lock_of_offer(tx: &mut PgConnection, offer_id: i64) -> Result<Vec<Payment>, sqlx::Error> {
+    sqlx::query_as("select * from payment where offer_id = $1 order by payment_id for update")
         .bind(offer_id)
-        .bind(user_id)
-        .fetch_optional(tx)
+        .fetch_all(tx)
         .await
 }
 

@@ -123,7 +123,7 @@ async fn a_malformed_offer_is_told_all_its_faults() {
         // An offer at the price has no other.
         (json!({"offerType": "dealOffered", "offeredPrice": 5}), 422, &["offeredPrice"]),
         (json!({"price": "x", "qty": -1, "userId": null}), 400, &["price", "qty", "userId"]),
-        (json!({"offeredPrice": 0, "offerStatus": "offerCanceled"}), 422, &["offeredPrice", "offerStatus"]),
+        (json!({"offeredPrice": 0, "offerStatus": "offerCanceled"}), 422, &["offerStatus", "offeredPrice"]),
         // What one field makes required is told with the rest.
         (json!({"offeredPrice": null, "price": "x"}), 400, &["offeredPrice", "price"]),
     ];

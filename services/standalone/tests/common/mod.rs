@@ -145,7 +145,25 @@ impl Market {
     /// Makes an offer at the price and says its id.
     pub async fn offer(&self, buyer: &str, post_id: i64) -> i64 {
         let body = json!({"userId": buyer, "postId": post_id, "offerType": "dealOffered"});
-        self.client.post("/offers", body).await.expect(201)["offerId"].as_i64().expect("an id")
+        self.post_patiently("/offers", body).await.expect(201)["offerId"].as_i64().expect("an id")
+    }
+
+    /// POSTs as a good client does: who is told to come back, because too many came at once, comes back.
+    pub async fn post_patiently(&self, path: &str, body: Value) -> Reply {
+        let last = std::sync::Mutex::new(None);
+        eventually(path, async || {
+            let reply = self.client.post(path, body.clone()).await;
+            let answered = reply.status != 503;
+            *last.lock().unwrap() = Some(reply);
+            answered
+        })
+        .await;
+        last.into_inner().unwrap().expect("an answer")
+    }
+
+    /// Asks for a deal on an offer, until there is an answer.
+    pub async fn reserve_patiently(&self, buyer: &str, post_id: i64, offer_id: i64) -> Reply {
+        self.post_patiently("/deals", json!({"userId": buyer, "postId": post_id, "offerId": offer_id})).await
     }
 
     /// Asks for a deal on an offer.
