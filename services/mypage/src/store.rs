@@ -1,7 +1,9 @@
 //! All SQL of the mypage service: upserts, and reads of the views.
 
+pub(crate) mod history;
 pub(crate) mod orders;
 pub(crate) mod profile;
+pub(crate) mod rebuild;
 
 use crate::api::{purchases::PurchaseRow, sales::MyPageBody};
 use chassis::{
