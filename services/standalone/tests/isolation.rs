@@ -101,14 +101,15 @@ async fn the_breaker_opens_and_closes() {
     // A second marketplace asks the first one's posts, with a toll in between and a breaker in a hurry.
     let market = Market::tuned(|config| {
         config.upstreams.post = toll.base().parse().unwrap();
-        config.breaker.open_for = Duration::from_millis(200);
+        config.breaker.open_for = Duration::from_secs(1);
     })
     .await;
     let post_id = market_for_post.post("seller01", 1000, 1).await;
     let check = format!("/posts/{post_id}/availability");
     let state = async || {
         let metrics = market.client.get("/metrics").await.body;
-        let line = metrics.as_str().unwrap().lines().find(|line| line.starts_with("circuit_breaker_state"));
+        let gauge = r#"circuit_breaker_state{name="post-availability"}"#;
+        let line = metrics.as_str().unwrap().lines().find(|line| line.starts_with(gauge));
         line.and_then(|line| line.split(' ').next_back()).unwrap().to_owned()
     };
 
