@@ -44,6 +44,16 @@ impl App {
         Ok(tx)
     }
 
+    /// Opens the second transaction of a command that had to ask another service after its first. What the first has
+    /// written stands already, so that a request with the same `Idempotency-Key` does not hold this one off.
+    ///
+    /// # Errors
+    /// 503 when the database is away.
+    pub async fn resume<T>(&self, command: &Command<T>) -> Result<Tx, Problem> {
+        let tx = self.transaction(command.caller.traceparent.clone()).await?;
+        Ok(Tx { key: command.key.clone(), ..tx })
+    }
+
     /// Opens a transaction that answers nobody: a reaction's or a sweeper's.
     ///
     /// # Errors

@@ -285,7 +285,8 @@ pub(crate) async fn claim(tx: &mut PgConnection, service: &str, key: &Key) -> Re
 pub(crate) async fn store(tx: &mut PgConnection, key: &Key, answer: &Answer) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into idempotency (scope, key, body_hash, status, location, etag, body)
-         values ($1, $2, $3, $4, $5, $6, $7)",
+         values ($1, $2, $3, $4, $5, $6, $7)
+         on conflict do nothing",
     )
     .bind(&key.scope)
     .bind(&key.key)

@@ -49,7 +49,7 @@ pub(super) async fn place_paid(
 ) -> Result<Answer, Problem> {
     let held = hold(app, &command.caller, &offer).await;
     let now = OffsetDateTime::now_utc();
-    let mut tx = app.begin(command).await?;
+    let mut tx = app.resume(command).await?;
     let Some(mut offer) = store::lock_pending(&mut tx, offer.offer_id).await? else {
         return Err(Refusal::PaymentTooSlow.into());
     };
