@@ -42,7 +42,7 @@ pub struct Guarded {
 
 /// The guarded calls.
 pub const GUARDED: &[Guarded] = &[
-    // deal asks before it reserves.
+    // deal asks before it reserves; offer, before it refuses for what it has heard of a post.
     Guarded {
         breaker: "post-availability",
         method: Method::GET,

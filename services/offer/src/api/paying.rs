@@ -36,6 +36,7 @@ struct Hold<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payment {
+    user_id: String,
     seller_id: String,
     amount: i64,
     state: PaymentState,
@@ -111,7 +112,9 @@ pub(super) async fn deposit_is_not_confirmed(
     let path = format!("/payments?offerId={}&state=held", offer.offer_id);
     let held: Option<List> = app.upstream.get(caller, &path).await?;
     match held {
-        Some(list) if !list.embedded.payments.is_empty() => Err(Refusal::DepositConfirmed.into()),
+        Some(list) if list.embedded.payments.iter().any(|payment| payment.user_id == offer.user_id) => {
+            Err(Refusal::DepositConfirmed.into())
+        }
         _ => Ok(()),
     }
 }
