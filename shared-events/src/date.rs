@@ -116,6 +116,23 @@ impl<'de> Deserialize<'de> for WireDate {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for WireDate {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        use utoipa::openapi::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .pattern(Some(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00$"))
+            .description(Some("An instant in UTC, to the millisecond; never written with `Z`."))
+            .examples(["2024-09-24T00:00:00.000+00:00"])
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for WireDate {}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,6 +42,14 @@ macro_rules! events {
             }
         }
 
+        #[cfg(feature = "openapi")]
+        impl $all {
+            /// Each of them, for the document of all events.
+            pub(crate) fn described() -> Vec<$crate::asyncapi::Described> {
+                vec![$($crate::asyncapi::Described::of::<$name>()),+]
+            }
+        }
+
         $(
             impl $crate::Event for $name {
                 const TYPE: &'static str = stringify!($name);

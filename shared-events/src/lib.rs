@@ -3,6 +3,8 @@
 //! Types only, no I/O. One file per publishing service; [`Envelope`] turns an event into the record that
 //! travels on the topic [`TOPIC`] and back.
 
+#[cfg(feature = "openapi")]
+pub mod asyncapi;
 mod date;
 mod deal;
 mod envelope;

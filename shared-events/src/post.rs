@@ -13,6 +13,7 @@ events!("post":
 
 /// A seller put something up for sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostWrote {
     /// The post.
@@ -41,6 +42,7 @@ pub struct PostWrote {
 
 /// The seller changed what the post says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostEdited {
     /// The post.
@@ -67,6 +69,7 @@ pub struct PostEdited {
 
 /// The seller took the post away for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostDeleted {
     /// The post.
@@ -77,6 +80,7 @@ pub struct PostDeleted {
 
 /// The seller hid the post from everybody else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostHidden {
     /// The post.
@@ -91,6 +95,7 @@ pub struct PostHidden {
 
 /// The seller showed a hidden post again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostShown {
     /// The post.
@@ -105,6 +110,7 @@ pub struct PostShown {
 
 /// The deals moved the post to another status.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusUpdated {
     /// The post.
@@ -123,6 +129,7 @@ pub struct StatusUpdated {
 
 /// A deal took units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct QtyDecreased {
     /// The post.
@@ -137,6 +144,7 @@ pub struct QtyDecreased {
 
 /// A canceled deal gave its units back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct QtyRestored {
     /// The post.
@@ -151,6 +159,7 @@ pub struct QtyRestored {
 
 /// Compensation: the post cannot honour a deal, which must be canceled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PostUnavailable {
     /// The post.
@@ -163,6 +172,7 @@ pub struct PostUnavailable {
 
 /// People wish for the post, or no longer do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LikeCntUpdated {
     /// The post.
