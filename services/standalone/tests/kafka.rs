@@ -4,7 +4,11 @@
 
 mod common;
 
-use chassis::testing::{self, Client, eventually};
+use chassis::{
+    bus::KafkaSettings,
+    store,
+    testing::{self, Client, eventually},
+};
 use common::Market;
 use rdkafka::{
     ClientConfig, Message,
@@ -12,7 +16,7 @@ use rdkafka::{
     message::Headers,
 };
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use std::{
     collections::HashMap,
     net::TcpListener,
@@ -184,10 +188,16 @@ impl Program {
         Self { name, child: command.spawn().unwrap_or_else(|error| panic!("{name}: {error}")) }
     }
 
+    fn signal(&self, signal: &str) {
+        assert!(
+            Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap().success()
+        );
+    }
+
     /// Tells it to stop and waits: within ten seconds, with exit code 0.
     fn stop(mut self) {
         let begun = Instant::now();
-        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        self.signal("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "{}", self.name);
         assert!(begun.elapsed() < Duration::from_secs(10), "{}: {:?}", self.name, begun.elapsed());
     }
@@ -201,47 +211,73 @@ impl Drop for Program {
 }
 
 /// Every service and the gateway as a process of its own, configured by its environment.
+struct Cluster {
+    kafka: KafkaSettings,
+    database: PgConnectOptions,
+    ports: HashMap<&'static str, u16>,
+    programs: Vec<Program>,
+}
+
+impl Cluster {
+    async fn start() -> Self {
+        let kafka = common::kafka().expect("KAFKA_BOOTSTRAP_SERVERS");
+        let services = ["post", "offer", "deal", "mypage", "notification"];
+        let ports = services.into_iter().chain(["gateway"]).map(|name| (name, free_port())).collect();
+        let mut cluster = Self { kafka, database: testing::database().await, ports, programs: Vec::new() };
+        for name in services {
+            let program = cluster.replica(name, cluster.ports[name]);
+            cluster.programs.push(program);
+        }
+        let upstreams = services.map(|name| (format!("{}_URL", name.to_uppercase()), cluster.address(name)));
+        let mut environment = vec![("PORT", cluster.ports["gateway"].to_string())];
+        environment.extend(upstreams.iter().map(|(name, address)| (name.as_str(), address.clone())));
+        cluster.programs.push(Program::start("gateway", &environment));
+        for port in cluster.ports.values() {
+            is_ready(*port).await;
+        }
+        cluster
+    }
+
+    fn address(&self, name: &str) -> String {
+        format!("http://127.0.0.1:{}", self.ports[name])
+    }
+
+    /// One more process of a service.
+    fn replica(&self, name: &'static str, port: u16) -> Program {
+        let environment = [
+            ("PORT", port.to_string()),
+            ("DATABASE_ADMIN_URL", self.database.to_url_lossy().to_string()),
+            ("DATABASE_URL", self.database.clone().username(name).to_url_lossy().to_string()),
+            ("KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers.clone()),
+            ("KAFKA_TOPIC", self.kafka.topic.clone()),
+            ("KAFKA_GROUP_PREFIX", self.kafka.group_prefix.clone()),
+            ("GATEWAY_URL", self.address("gateway")),
+        ];
+        Program::start(name, &environment)
+    }
+
+    fn program(&self, name: &str) -> &Program {
+        self.programs.iter().find(|program| program.name == name).unwrap()
+    }
+
+    /// The gateway first, as an operator would.
+    fn stop(self) {
+        self.programs.into_iter().rev().for_each(Program::stop);
+    }
+}
+
+async fn is_ready(port: u16) {
+    eventually(&format!("{port} is ready"), async || {
+        reqwest::get(format!("http://127.0.0.1:{port}/readyz")).await.is_ok_and(|reply| reply.status() == 200)
+    })
+    .await;
+}
+
 #[tokio::test]
 #[ignore = "needs KAFKA_BOOTSTRAP_SERVERS and the programs"]
 async fn six_processes_are_a_marketplace() {
-    let kafka = common::kafka().expect("KAFKA_BOOTSTRAP_SERVERS");
-    let database = testing::database().await;
-    let ports: HashMap<_, _> =
-        ["gateway", "post", "offer", "deal", "mypage", "notification"].map(|name| (name, free_port())).into();
-    let address = |name: &str| format!("http://127.0.0.1:{}", ports[name]);
-    let services = ["post", "offer", "deal", "mypage", "notification"];
-    let mut programs: Vec<_> = services
-        .into_iter()
-        .map(|name| {
-            let environment = [
-                ("PORT", ports[name].to_string()),
-                ("DATABASE_ADMIN_URL", database.to_url_lossy().to_string()),
-                ("DATABASE_URL", database.clone().username(name).to_url_lossy().to_string()),
-                ("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap_servers.clone()),
-                ("KAFKA_TOPIC", kafka.topic.clone()),
-                ("KAFKA_GROUP_PREFIX", kafka.group_prefix.clone()),
-                ("GATEWAY_URL", address("gateway")),
-            ];
-            Program::start(name, &environment)
-        })
-        .collect();
-    let environment = [
-        ("PORT", ports["gateway"].to_string()),
-        ("POST_URL", address("post")),
-        ("OFFER_URL", address("offer")),
-        ("DEAL_URL", address("deal")),
-        ("MYPAGE_URL", address("mypage")),
-        ("NOTIFICATION_URL", address("notification")),
-    ];
-    programs.push(Program::start("gateway", &environment));
-    for name in ports.keys() {
-        eventually(&format!("{name} is ready"), async || {
-            reqwest::get(format!("{}/readyz", address(name))).await.is_ok_and(|reply| reply.status() == 200)
-        })
-        .await;
-    }
-
-    let market = Client::new(address("gateway"));
+    let cluster = Cluster::start().await;
+    let market = Client::new(cluster.address("gateway"));
     let post = json!({"userId": "seller01", "goods": "무선마우스", "price": "10000"});
     let post_id = market.post("/posts", post).await.expect(201)["postId"].clone();
     let offer = json!({"userId": "buyer01", "postId": post_id, "offerType": "dealOffered"});
@@ -254,5 +290,106 @@ async fn six_processes_are_a_marketplace() {
         list["_embedded"]["purchases"][0]["orderStatus"] == "ended"
     })
     .await;
-    programs.into_iter().rev().for_each(Program::stop);
+    cluster.stop();
+}
+
+/// How long the leading relay stands still.
+const STUNNED: Duration = Duration::from_secs(30);
+
+/// Two replicas of everything that matters: the leading relay is stunned for half a minute, a transaction holds a low
+/// outbox id open as long, consumers are killed in the middle, and at last the leader is. Order and number of the events
+/// are what was written, and their effects are there once.
+#[tokio::test]
+#[ignore = "needs KAFKA_BOOTSTRAP_SERVERS and the programs"]
+async fn stunned_relays_slow_transactions_and_killed_consumers_lose_and_double_nothing() {
+    let mut cluster = Cluster::start().await;
+    let first = Client::new(cluster.address("post"));
+    let market = Client::new(cluster.address("gateway"));
+    let post = json!({"userId": "seller01", "goods": "자전거", "price": 1});
+    let mut written = vec![first.post("/posts", post.clone()).await.expect(201)["postId"].as_i64().unwrap()];
+    let rows =
+        async |path: &str| market.get(path).await.body["page"]["totalElements"].as_u64().unwrap_or_default();
+    // Published, so the first replica leads. The second finds the lock taken.
+    eventually("the first event", async || rows("/myPages").await == 1).await;
+    let ports = [free_port(), free_port(), free_port()];
+    let names = ["post", "mypage", "notification"];
+    let mut replicas: Vec<_> =
+        names.into_iter().zip(ports).map(|(name, port)| Some(cluster.replica(name, port))).collect();
+    for port in ports {
+        is_ready(port).await;
+    }
+    let second = Client::new(format!("http://127.0.0.1:{}", ports[0]));
+
+    // A transaction that has taken its outbox id, and takes its time.
+    let options = store::as_service(cluster.database.clone(), "post");
+    let mut slow = PgConnection::connect_with(&options).await.unwrap();
+    let slow_event =
+        json!({"eventType": "LikeCntUpdated", "timestamp": 0, "postId": written[0], "likeCnt": 7});
+    sqlx::raw_sql("begin").execute(&mut slow).await.unwrap();
+    sqlx::query(
+        "insert into outbox (event_id, event_type, post_id, happened_at, value)
+         values (gen_random_uuid(), 'LikeCntUpdated', $1, now(), $2)",
+    )
+    .bind(written[0])
+    .bind(slow_event.to_string())
+    .execute(&mut slow)
+    .await
+    .unwrap();
+
+    cluster.program("post").signal("-STOP");
+    let begun = Instant::now();
+    let mut killed = 0;
+    while begun.elapsed() < STUNNED {
+        let post_id = second.post("/posts", post.clone()).await.expect(201)["postId"].as_i64().unwrap();
+        for price in 2..=5 {
+            second.patch(&format!("/posts/{post_id}"), json!({"price": price})).await.expect(200);
+        }
+        written.push(post_id);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Again and again one of two consumers goes without a word, and another comes.
+        if begun.elapsed() > STUNNED * (killed + 1) / 4 {
+            for (index, (name, port)) in names.into_iter().zip(ports).enumerate().skip(1) {
+                drop(replicas[index].take());
+                replicas[index] = Some(cluster.replica(name, port));
+            }
+            killed += 1;
+        }
+    }
+    assert!(killed >= 3);
+    cluster.program("post").signal("-CONT");
+    // What waited goes out now, to consumers one of which is killed over it.
+    eventually("some of it", async || rows("/myPages").await > 1).await;
+    drop(replicas[1].take());
+    sqlx::raw_sql("commit").execute(&mut slow).await.unwrap();
+    eventually("all of it", async || rows("/myPages").await == written.len() as u64).await;
+
+    // Now the leader goes for good, and the second replica takes over.
+    let leader = cluster.programs.iter().position(|program| program.name == "post").unwrap();
+    drop(cluster.programs.remove(leader));
+    written.push(second.post("/posts", post).await.expect(201)["postId"].as_i64().unwrap());
+    eventually("the second one leads", async || rows("/myPages").await == written.len() as u64).await;
+
+    let edits = written.len() - 2;
+    let records =
+        read_topic(&cluster.kafka.bootstrap_servers, &cluster.kafka.topic, written.len() + 4 * edits + 1)
+            .await;
+    for post_id in &written {
+        // An event may be told twice (its first time is what counts), and never out of its order.
+        let mut told = Vec::new();
+        for record in records.iter().filter(|record| record.value["postId"] == *post_id) {
+            let event = (record.headers["ce_id"].clone(), record.value["version"].as_i64());
+            if !told.contains(&event) {
+                told.push(event);
+            }
+        }
+        let versions: Vec<_> = told.iter().filter_map(|(_, version)| *version).collect();
+        let last = if [written.first(), written.last()].contains(&Some(post_id)) { 1 } else { 5 };
+        assert_eq!(versions, (1..=last).collect::<Vec<_>>(), "post {post_id}");
+    }
+    assert!(records.iter().any(|record| record.value == slow_event), "the slow transaction's event");
+    let prices = market.get("/myPages?size=1000").await.body["_embedded"]["myPages"].clone();
+    let dear = prices.as_array().unwrap().iter().filter(|row| row["price"] == 5).count();
+    assert_eq!(dear, edits);
+    replicas.into_iter().flatten().for_each(Program::stop);
+    cluster.stop();
 }

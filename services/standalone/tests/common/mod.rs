@@ -59,8 +59,20 @@ impl Market {
         Self::put_together(kafka(), tune).await
     }
 
+    /// Over a PostgreSQL of a test's own.
+    pub async fn over(database: PgConnectOptions) -> Self {
+        Self::built(database, kafka(), |_| {}).await
+    }
+
     async fn put_together(kafka: Option<KafkaSettings>, tune: impl FnOnce(&mut gateway::Config)) -> Self {
-        let database = testing::database().await;
+        Self::built(testing::database().await, kafka, tune).await
+    }
+
+    async fn built(
+        database: PgConnectOptions,
+        kafka: Option<KafkaSettings>,
+        tune: impl FnOnce(&mut gateway::Config),
+    ) -> Self {
         let plan = Plan {
             host: "127.0.0.1".to_owned(),
             port: 0,
