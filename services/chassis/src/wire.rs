@@ -173,7 +173,6 @@ fn scalar<T: Scalar, V: IntoValue>(value: Value<V>, location: ValuePointerRef<'_
         Value::Integer(number) => T::from_number(number.into()),
         Value::NegativeInteger(number) => T::from_number(number.into()),
         // 600000.0 and 6e5 are whole numbers written otherwise.
-        #[allow(clippy::cast_possible_truncation)]
         Value::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
             T::from_number(number as i128)
         }

@@ -25,7 +25,6 @@ pub fn average_rating(ratings: [i64; 5]) -> f64 {
     if count == 0 { 0.0 } else { tenths((stars * 20 + count) / (count * 2)) }
 }
 
-#[allow(clippy::cast_precision_loss)]
 fn tenths(tenths: i64) -> f64 {
     tenths as f64 / 10.0
 }
