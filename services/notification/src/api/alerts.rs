@@ -42,7 +42,13 @@ impl Resource for AlertBody {
     fn id(&self) -> i64 {
         self.alert_id
     }
+    fn version(&self) -> Option<i64> {
+        Some(VERSION)
+    }
 }
+
+/// An alert never changes.
+const VERSION: i64 = 1;
 
 /// An alert to be made.
 #[derive(Debug, Deserr, ToSchema)]
@@ -137,6 +143,7 @@ pub async fn remove(
     let actor = command.caller.actor.acting(claimed);
     let mut tx = app.begin(&command).await?;
     let alert = alerts::lock(&mut tx, alert_id).await?.ok_or_else(unknown)?;
+    command.expects(VERSION)?;
     alert.remove(actor.as_deref())?;
     alerts::delete(&mut tx, alert_id).await?;
     tx.answer(hal::no_content()).await

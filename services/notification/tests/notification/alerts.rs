@@ -24,7 +24,8 @@ async fn alerts_are_made_listed_and_removed() {
     let made = made.expect(201);
     assert_eq!((&made["alertId"], &made["keyword"]), (&json!(1), &json!("아이폰")));
     assert_eq!(client.post("/alerts", wanted).await.expect(200), made);
-    assert_eq!(client.get("/alerts/1").await.expect(200), made);
+    let read = client.get("/alerts/1").await;
+    assert_eq!((read.header("etag"), &read.body), ("\"1\"", &made));
 
     client.post("/alerts", json!({"userId": "buyer01", "keyword": "iPad"})).await.expect(201);
     let again = client.post("/alerts", json!({"userId": "buyer01", "keyword": "IPAD"})).await.expect(200);
@@ -40,7 +41,11 @@ async fn alerts_are_made_listed_and_removed() {
     assert_eq!(list("userId=nobody").await.len(), 0);
 
     client.delete("/alerts/1?userId=buyer02").await.expect_problem(403, "not-the-owner");
-    client.delete("/alerts/1?userId=buyer01").await.expect(204);
+    let headers = [("if-match", "\"2\"")];
+    let changed = client.send(Method::DELETE, "/alerts/1?userId=buyer01", &headers, None).await;
+    changed.expect_problem(412, "version-changed");
+    let headers = [("if-match", read.header("etag"))];
+    client.send(Method::DELETE, "/alerts/1?userId=buyer01", &headers, None).await.expect(204);
     client.delete("/alerts/1").await.expect_problem(404, "not-found");
     client.get("/alerts/1").await.expect_problem(404, "not-found");
     assert_eq!(list("userId=buyer01").await.len(), 1);
