@@ -33,8 +33,15 @@ macro_rules! events {
     ($source:literal: $(#[$meta:meta])* $all:ident { $($name:ident),+ $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[allow(missing_docs)]
+        #[allow(missing_docs, reason = "each holds the event of its name, which says what it is")]
         pub enum $all { $($name($name),)+ }
+
+        impl $all {
+            /// The service that publishes them.
+            pub const SOURCE: &'static str = $source;
+            /// Their names on the wire.
+            pub const TYPES: &'static [&'static str] = &[$(<$name as $crate::Event>::TYPE),+];
+        }
 
         impl $crate::Publish for $all {
             fn envelope(&self, traceparent: Option<String>) -> $crate::Envelope {

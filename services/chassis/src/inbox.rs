@@ -74,6 +74,11 @@ impl Reactions {
         Self { types, react, record: None, batch_size: 1 }
     }
 
+    /// The names of the events that have a reaction.
+    pub const fn types(&self) -> &'static [&'static str] {
+        self.types
+    }
+
     /// Lets up to `size` events share a transaction: for views, which lock nothing that a command wants.
     #[must_use]
     pub const fn in_batches_of(self, size: usize) -> Self {

@@ -226,4 +226,34 @@ mod tests {
         assert_eq!(serde_json::to_value(Kind::DealReserved).unwrap(), "dealReserved");
         assert!("DealReserved".parse::<Kind>().unwrap_err().contains("offerPlaced"));
     }
+
+    #[test]
+    fn every_kind_there_is() {
+        let schema = serde_json::to_value(<Kind as utoipa::PartialSchema>::schema()).unwrap();
+        let kinds = [
+            "offerPlaced",
+            "offerAccepted",
+            "offerRefused",
+            "offerCanceled",
+            "dealReserved",
+            "dealEnded",
+            "dealCanceled",
+            "messageSent",
+            "dealRescheduled",
+            "dealReminder",
+            "deliveryStarted",
+            "cancelRequested",
+            "cancelDeclined",
+            "paymentPlaced",
+            "paymentHeld",
+            "paymentReleased",
+            "paymentRefunded",
+            "paymentFailed",
+            "dealReviewed",
+            "priceFell",
+            "statusUpdated",
+            "keywordAlert",
+        ];
+        assert_eq!(schema["enum"], serde_json::json!(kinds));
+    }
 }

@@ -243,3 +243,30 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
     }
     address
 }
+
+#[cfg(test)]
+mod tests {
+    use super::SERVICES;
+    use shared_events::{DealEvent, OfferEvent, PostEvent};
+
+    #[test]
+    fn every_event_is_told_and_heard_by_whom_the_contract_says() {
+        let services = SERVICES.map(|service| service());
+        let publishers = [
+            (PostEvent::SOURCE, PostEvent::TYPES),
+            (OfferEvent::SOURCE, OfferEvent::TYPES),
+            (DealEvent::SOURCE, DealEvent::TYPES),
+        ];
+        let mut table = String::new();
+        for (publisher, event) in
+            publishers.iter().flat_map(|(source, types)| types.iter().map(move |event| (source, event)))
+        {
+            let heard = services.iter().filter(|service| service.reactions.types().contains(event));
+            let heard: Vec<_> = heard.map(|service| service.name).collect();
+            table += &format!("| {event} | {publisher} | {} |\n", heard.join(", "));
+        }
+        let (_, agreed) =
+            include_str!("../../../shared-events/EVENTS.md").split_once("|---|---|---|\n").unwrap();
+        assert!(agreed == table, "shared-events/EVENTS.md would have to say:\n{table}");
+    }
+}
