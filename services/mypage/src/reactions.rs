@@ -18,6 +18,7 @@ use shared_events::{
     PaymentHeld, PaymentPlaced, PaymentRefunded, PaymentReleased, PostDeleted, PostEdited, PostHidden,
     PostShown, PostWrote, StatusUpdated,
 };
+use time::OffsetDateTime;
 
 pub(crate) async fn post_wrote(tx: &mut Tx, received: Received<PostWrote>) -> Reacted {
     let create_dt = received.event.create_dt.unwrap_or(received.time);
@@ -60,10 +61,7 @@ pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -
 pub(crate) async fn offer_answered<E: Into<Offer>>(tx: &mut Tx, received: Received<E>) -> Reacted {
     let (offer, now) = (received.event.into(), received.time.into());
     store::answer_offer(tx, &offer, now).await?;
-    match OrderStep::of_answer(offer.status, offer.reason.as_deref()) {
-        Some(step) => Ok(orders::add_step(tx, offer.offer_id, step, now).await?),
-        None => Ok(()),
-    }
+    step_on(tx, offer.offer_id, OrderStep::of_answer(offer.status, offer.reason.as_deref()), now).await
 }
 
 pub(crate) async fn deal_reserved(tx: &mut Tx, received: Received<DealReserved>) -> Reacted {
@@ -75,16 +73,21 @@ pub(crate) async fn deal_reserved(tx: &mut Tx, received: Received<DealReserved>)
 pub(crate) async fn deal_moved<E: Into<Deal>>(tx: &mut Tx, received: Received<E>) -> Reacted {
     let deal = received.event.into();
     orders::move_deal(tx, &deal).await?;
-    match deal.step {
-        Some(step) => Ok(orders::add_step(tx, deal.offer_id, step, received.time.into()).await?),
-        None => Ok(()),
-    }
+    step_on(tx, deal.offer_id, deal.step, received.time.into()).await
 }
 
 pub(crate) async fn payment_moved<E: Into<Payment>>(tx: &mut Tx, received: Received<E>) -> Reacted {
     let (payment, now) = (received.event.into(), received.time.into());
     orders::move_payment(tx, &payment, now).await?;
-    Ok(orders::add_step(tx, payment.offer_id, OrderStep::of_payment(payment.state), now).await?)
+    step_on(tx, payment.offer_id, OrderStep::of_payment(payment.state), now).await
+}
+
+/// Some events are no step of their own.
+async fn step_on(tx: &mut Tx, offer_id: i64, step: Option<OrderStep>, at: OffsetDateTime) -> Reacted {
+    match step {
+        Some(step) => Ok(orders::add_step(tx, offer_id, step, at).await?),
+        None => Ok(()),
+    }
 }
 
 pub(crate) async fn deal_reviewed(tx: &mut Tx, received: Received<DealReviewed>) -> Reacted {

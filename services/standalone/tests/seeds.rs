@@ -148,12 +148,22 @@ async fn shopping_mall_cancels_when_stock_is_gone() {
     market.until(&format!("/offers/{late}"), |offer| offer["offerStatus"] == "offerCanceled").await;
     market.until_order("buyer01", "결제취소").await;
 
-    // Before the confirmation the buyer may still go.
+    // Before the confirmation the buyer may still go, by whichever of the two; it is one step of the order.
     let other = market.post("seller01", 500, 1).await;
     let going = market.order("buyer03", other, "bankTransfer").await;
-    let payment = payment_of(going).await;
+    payment_of(going).await;
     client.patch(&format!("/offers/{going}"), answer).await.expect(200);
-    market.until(&payment, |payment| payment["state"] == "canceled").await;
+    let unpaid = market.order("buyer04", other, "bankTransfer").await;
+    client.patch(&payment_of(unpaid).await, json!({"state": "canceled"})).await.expect(200);
+    for buyer in ["buyer03", "buyer04"] {
+        let both =
+            |order: &Value| order["offerStatus"] == "offerCanceled" && order["paymentState"] == "canceled";
+        let list = format!("/purchases?userId={buyer}");
+        let list = market.until(&list, |list| both(&list["_embedded"]["purchases"][0])).await;
+        let steps = list["_embedded"]["purchases"][0]["steps"].as_array().unwrap();
+        let texts: Vec<_> = steps.iter().map(|step| step["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["주문접수", "입금확인대기", "주문취소"]);
+    }
     market.stop().await;
 }
 

@@ -109,7 +109,7 @@ pub enum OrderStep {
     Refused,
     /// The offer or the deal was called off.
     Canceled,
-    /// The money did not come.
+    /// There was not enough money.
     PaymentFailed,
     /// The money is the buyer's again.
     Refunded,
@@ -158,14 +158,16 @@ impl OrderStep {
         }
     }
 
-    /// What became of the money.
-    pub const fn of_payment(state: PaymentState) -> Self {
+    /// What became of the money; nothing where its offer tells it. A transfer that is awaited no more and its offer
+    /// end each other, whichever is first: the offer's end is the step.
+    pub const fn of_payment(state: PaymentState) -> Option<Self> {
         match state {
-            PaymentState::AwaitingDeposit => Self::AwaitingDeposit,
-            PaymentState::Held => Self::Paid,
-            PaymentState::Released => Self::Released,
-            PaymentState::Refunded => Self::Refunded,
-            PaymentState::Canceled | PaymentState::Failed => Self::PaymentFailed,
+            PaymentState::AwaitingDeposit => Some(Self::AwaitingDeposit),
+            PaymentState::Held => Some(Self::Paid),
+            PaymentState::Released => Some(Self::Released),
+            PaymentState::Refunded => Some(Self::Refunded),
+            PaymentState::Canceled => None,
+            PaymentState::Failed => Some(Self::PaymentFailed),
         }
     }
 }

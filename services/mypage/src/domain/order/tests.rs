@@ -51,20 +51,64 @@ fn every_offer_with_every_payment_and_every_deal() {
 fn the_seeds_words() {
     use OrderStatus::*;
     let (meetup, delivery) = (Some(Fulfilment::Meetup), Some(Fulfilment::Delivery));
-    for (status, text, sent) in [
-        (Placed, "주문접수", "주문접수"),
-        (AwaitingDeposit, "입금확인대기", "입금확인대기"),
-        (Paid, "입금확인완료", "입금확인완료"),
-        (Accepted, "수락됨", "수락됨"),
-        (Reserved, "거래예정", "상품준비완료"),
-        (Delivering, "배송중", "배송중"),
-        (Ended, "거래완료", "거래완료"),
-        (Refused, "거절됨", "거절됨"),
-        (Canceled, "주문취소", "주문취소"),
-        (Refunded, "결제취소", "결제취소"),
-    ] {
+    let table = [
+        (Placed, "placed", "주문접수", "주문접수"),
+        (AwaitingDeposit, "awaitingDeposit", "입금확인대기", "입금확인대기"),
+        (Paid, "paid", "입금확인완료", "입금확인완료"),
+        (Accepted, "accepted", "수락됨", "수락됨"),
+        (Reserved, "reserved", "거래예정", "상품준비완료"),
+        (Delivering, "delivering", "배송중", "배송중"),
+        (Ended, "ended", "거래완료", "거래완료"),
+        (Refused, "refused", "거절됨", "거절됨"),
+        (Canceled, "canceled", "주문취소", "주문취소"),
+        (Refunded, "refunded", "결제취소", "결제취소"),
+    ];
+    for (status, word, text, sent) in table {
+        assert_eq!(serde_json::to_value(status).unwrap(), word);
         assert_eq!((status.text(None), status.text(meetup), status.text(delivery)), (text, text, sent));
     }
+    assert_eq!(words::<OrderStatus>(), serde_json::json!(table.map(|(_, word, ..)| word)));
+}
+
+/// Every word that an answer may have, in the order of the enum.
+fn words<E: utoipa::PartialSchema>() -> serde_json::Value {
+    serde_json::to_value(E::schema()).unwrap()["enum"].clone()
+}
+
+#[test]
+fn every_step_and_its_words() {
+    use OrderStep::*;
+    let table = [
+        (Placed, "placed", "주문접수"),
+        (AwaitingDeposit, "awaitingDeposit", "입금확인대기"),
+        (Paid, "paid", "입금확인완료"),
+        (Accepted, "accepted", "수락됨"),
+        (Reserved, "reserved", "거래예정"),
+        (Rescheduled, "rescheduled", "약속변경"),
+        (Delivering, "delivering", "배송중"),
+        (CancelRequested, "cancelRequested", "취소요청"),
+        (CancelDeclined, "cancelDeclined", "취소거절"),
+        (Ended, "ended", "거래완료"),
+        (Released, "released", "정산완료"),
+        (Refused, "refused", "거절됨"),
+        (Canceled, "canceled", "주문취소"),
+        (PaymentFailed, "paymentFailed", "결제실패"),
+        (Refunded, "refunded", "결제취소"),
+    ];
+    for (step, word, text) in table {
+        assert_eq!((serde_json::to_value(step).unwrap(), step.text(None)), (word.into(), text));
+    }
+    assert_eq!(words::<OrderStep>(), serde_json::json!(table.map(|(_, word, _)| word)));
+}
+
+#[test]
+fn a_payment_at_every_state_is_a_step_or_told_by_its_offer() {
+    use OrderStep::*;
+    let steps = PaymentState::ALL.iter().map(|state| OrderStep::of_payment(*state)).collect::<Vec<_>>();
+    // In the order of `PaymentState::ALL`; canceled is the offer's 주문취소.
+    let expected =
+        [Some(AwaitingDeposit), Some(Paid), Some(Released), Some(Refunded), None, Some(PaymentFailed)];
+    assert_eq!(steps, expected);
 }
 
 #[test]
