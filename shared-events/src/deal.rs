@@ -40,6 +40,10 @@ pub struct DealReserved {
     pub fulfilment: Fulfilment,
     /// The post's price this deal relies on; null when the seller accepted the offer and so agreed to its price.
     pub listed_price: Option<Won>,
+    /// Where they meet, as far as they have agreed on it.
+    pub meet_place: Option<String>,
+    /// Where a parcel goes. For the two of them alone: nobody else may be shown it.
+    pub address: Option<String>,
 }
 
 /// Goods and money changed hands.

@@ -140,6 +140,8 @@ fn every_event_is_what_was_agreed() {
             reserve_dt: Some(updated),
             fulfilment: Fulfilment::Meetup,
             listed_price: None,
+            meet_place: Some("방배역 1번 출구".into()),
+            address: None,
         }),
         line(DealEnded {
             deal_id: 2,

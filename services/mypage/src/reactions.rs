@@ -137,22 +137,23 @@ macro_rules! deals {
 }
 deals! {
     DealEnded => |event| {
-        reserve_dt: Some(event.reserve_dt), price: Some(event.price), fulfilment: Some(event.fulfilment),
-        step: Some(OrderStep::Ended),
+        reserve_dt: Some(event.reserve_dt), meet_place: None, price: Some(event.price),
+        fulfilment: Some(event.fulfilment), step: Some(OrderStep::Ended),
     }
     // A canceled deal keeps the day it was reserved for.
     DealCanceled => |event| {
-        reserve_dt: None, price: Some(event.price), fulfilment: None,
+        reserve_dt: None, meet_place: None, price: Some(event.price), fulfilment: None,
         step: OrderStep::of_cancellation(event.reason.as_deref()),
     }
 }
 
-/// The steps on the way tell of the day, and of nothing else.
+/// The steps on the way tell of day and place, and of nothing else.
 macro_rules! steps {
     ($($event:ident => $step:ident),+) => {
         deals! {$(
             $event => |event| {
-                reserve_dt: Some(event.reserve_dt), price: None, fulfilment: None, step: Some(OrderStep::$step),
+                reserve_dt: Some(event.reserve_dt), meet_place: Some(event.meet_place), price: None,
+                fulfilment: None, step: Some(OrderStep::$step),
             }
         )+}
     };

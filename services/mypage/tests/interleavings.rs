@@ -97,7 +97,7 @@ fn parcel(n: i64) -> Story {
     let transfer = |state| payment(2 * n + 1, winner, "buyer02", "bankTransfer", state);
     let deal = |status| {
         json!({"dealId": n, "postId": post, "offerId": winner, "userId": "buyer02", "status": status,
-            "fulfilment": "delivery", "reserveDt": "2024-09-30"})
+            "fulfilment": "delivery", "reserveDt": "2024-09-30", "meetPlace": "방배역", "address": "방배로 1"})
     };
     let review = |id, user, target, rating| {
         json!({"reviewId": id, "dealId": n, "postId": post,
@@ -125,7 +125,7 @@ fn parcel(n: i64) -> Story {
             event::<DealReserved>(8, deal("dealReserved")),
             event::<DealRescheduled>(9, {
                 let mut moved = deal("dealReserved");
-                moved["reserveDt"] = Value::Null;
+                (moved["reserveDt"], moved["meetPlace"]) = (Value::Null, json!("서초역"));
                 moved
             }),
             event::<DeliveryStarted>(10, deal("deliveryStarted")),
@@ -287,7 +287,7 @@ async fn a_parcel_ends_the_same() {
     let winner = json!({
         "userId": "buyer02", "offerStatus": "dealEnded", "dealStatus": "dealEnded", "fulfilment": "delivery",
         "paymentState": "released", "orderStatus": "ended", "orderStatusText": "거래완료", "updateDt": at(13),
-        "reserveDt": "2024-09-30T00:00:00.000+00:00",
+        "reserveDt": "2024-09-30T00:00:00.000+00:00", "meetPlace": "방배역", "address": "방배로 1",
         "steps": steps(&[("placed", "주문접수", 4), ("awaitingDeposit", "입금확인대기", 5), ("accepted", "수락됨", 6),
                          ("paid", "입금확인완료", 7), ("reserved", "상품준비완료", 8), ("rescheduled", "약속변경", 9),
                          ("delivering", "배송중", 10), ("cancelRequested", "취소요청", 11),

@@ -186,32 +186,39 @@ async fn an_order_at_every_step() {
         json!({"paymentId": 1, "offerId": 2, "postId": 1, "userId": "buyer02", "amount": 500_000,
             "payMethod": "bankTransfer", "state": state})
     };
-    let deal = |status| {
+    let deal = |status, place: Option<&str>| {
         json!({"dealId": 1, "postId": 1, "offerId": 2, "userId": "buyer02", "price": 500_000, "status": status,
-            "fulfilment": "delivery"})
+            "fulfilment": "delivery", "address": "방배로 1", "reserveDt": "2024-09-30", "meetPlace": place})
     };
+    let (station, nowhere) = (Some("방배역"), None);
+    #[rustfmt::skip]
     let table = [
-        (event::<PaymentPlaced>(8, payment("awaitingDeposit")), "awaitingDeposit", "입금확인대기"),
-        (event::<PaymentHeld>(9, payment("held")), "accepted", "수락됨"),
-        (event::<DealReserved>(10, deal("dealReserved")), "reserved", "상품준비완료"),
-        (event::<DealRescheduled>(11, deal("dealReserved")), "reserved", "상품준비완료"),
-        (event::<DeliveryStarted>(12, deal("deliveryStarted")), "delivering", "배송중"),
-        (event::<CancelRequested>(13, deal("cancelRequested")), "delivering", "배송중"),
-        (event::<DealCanceled>(14, deal("dealCanceled")), "canceled", "주문취소"),
-        (event::<PaymentRefunded>(14, payment("refunded")), "refunded", "결제취소"),
+        (event::<PaymentPlaced>(8, payment("awaitingDeposit")), "awaitingDeposit", "입금확인대기", nowhere),
+        (event::<PaymentHeld>(9, payment("held")), "accepted", "수락됨", nowhere),
+        (event::<DealReserved>(10, deal("dealReserved", station)), "reserved", "상품준비완료", station),
+        (event::<DealRescheduled>(11, deal("dealReserved", nowhere)), "reserved", "상품준비완료", nowhere),
+        (event::<DealRescheduled>(12, deal("dealReserved", station)), "reserved", "상품준비완료", station),
+        (event::<DeliveryStarted>(12, deal("deliveryStarted", station)), "delivering", "배송중", station),
+        (event::<CancelRequested>(13, deal("cancelRequested", station)), "delivering", "배송중", station),
+        // It does not say where; that stays known.
+        (event::<DealCanceled>(14, deal("dealCanceled", nowhere)), "canceled", "주문취소", station),
+        (event::<PaymentRefunded>(14, payment("refunded")), "refunded", "결제취소", station),
     ];
     let mut expected = 2;
-    for (event, status, text) in table {
+    for (event, status, text, place) in table {
+        let reserved = event.event_type.starts_with("Deal") || expected > 4;
         mypage.deliver_envelopes(&[event]).await;
         expected += 1;
         let order = mypage.client.get("/purchases/2").await.expect(200);
         assert_eq!((&order["orderStatus"], &order["orderStatusText"]), (&json!(status), &json!(text)));
+        assert_eq!(order["meetPlace"], json!(place));
+        assert_eq!(order["address"], json!(reserved.then_some("방배로 1")));
         assert_eq!(order["steps"].as_array().map(Vec::len), Some(expected));
         let last = &order["steps"][expected - 1];
         assert_eq!(keys(last), ["status", "text", "at"]);
     }
     let order = mypage.client.get("/purchases/2").await.expect(200);
-    assert_eq!(order["steps"][9], json!({"status": "refunded", "text": "결제취소", "at": events::at(14)}));
+    assert_eq!(order["steps"][10], json!({"status": "refunded", "text": "결제취소", "at": events::at(14)}));
     assert_eq!((&order["paymentState"], &order["dealStatus"]), (&json!("refunded"), &json!("dealCanceled")));
 }
 

@@ -9,7 +9,7 @@ use chassis::testing::{TestService, eventually};
 use events::event;
 use random::history;
 use serde_json::{Value, json};
-use shared_events::{DealReviewed, Envelope, OfferPlaced, PostWrote};
+use shared_events::{DealRescheduled, DealReserved, DealReviewed, Envelope, OfferPlaced, PostWrote};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -79,6 +79,34 @@ async fn damaged_views_are_put_right() {
     // What is rebuilt lives on.
     mypage.deliver_envelopes(&history(2, 200)).await;
     assert_eq!(rebuild(&mypage).await["written"], 0);
+}
+
+/// Events from before a field was added are read for ever; those that had it all along tell it now.
+#[tokio::test]
+async fn what_an_older_version_kept_is_shown_by_a_newer_one() {
+    let mypage = TestService::start(mypage::service()).await;
+    let order = |id| {
+        json!({"offerId": id, "dealId": id, "postId": 1, "userId": "buyer01", "agreedPrice": 1,
+            "offerStatus": "offerPlaced", "status": "dealReserved", "meetPlace": "방배역"})
+    };
+    let mut reserved = [1, 2].map(|id| event::<DealReserved>(2, order(id)));
+    for event in &mut reserved {
+        let mut value: Value = serde_json::from_str(&event.value).unwrap();
+        for added in ["listedPrice", "meetPlace", "address"] {
+            assert!(value.as_object_mut().unwrap().remove(added).is_some());
+        }
+        event.value = value.to_string();
+    }
+    let placed = [1, 2].map(|id| event::<OfferPlaced>(1, order(id)));
+    mypage.deliver_envelopes(&[placed, reserved].concat()).await;
+    mypage.deliver_envelopes(&[event::<DealRescheduled>(3, order(2))]).await;
+    // As it was before there was a column for it.
+    sql(&mypage, "update deal_view set meet_place = null").await;
+    assert_eq!(rebuild(&mypage).await["written"], 1);
+    for (id, status, place) in [(1, "reserved", Value::Null), (2, "reserved", json!("방배역"))] {
+        let order = mypage.client.get(&format!("/purchases/{id}")).await.expect(200);
+        assert_eq!((&order["orderStatus"], &order["meetPlace"]), (&json!(status), &place));
+    }
 }
 
 #[tokio::test]

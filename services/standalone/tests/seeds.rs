@@ -183,7 +183,8 @@ async fn delivery_ends_with_its_receipt() {
     );
     deal["address"] = json!("서울 서초구 방배로 1");
     let deal = format!("/deals/{}", client.post("/deals", deal).await.expect(201)["dealId"]);
-    market.until_order("buyer01", "상품준비완료").await;
+    let list = market.until_order("buyer01", "상품준비완료").await;
+    assert_eq!(list["_embedded"]["purchases"][0]["address"], "서울 서초구 방배로 1");
 
     client.patch(&deal, json!({"status": "deliveryStarted", "userId": "seller01"})).await.expect(200);
     market.until_order("buyer01", "배송중").await;

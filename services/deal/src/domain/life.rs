@@ -50,6 +50,8 @@ impl Deal {
             reserve_dt: self.reserve_dt.map(Into::into),
             fulfilment: self.fulfilment,
             listed_price,
+            meet_place: self.meet_place.clone(),
+            address: self.address.clone(),
         }
         .into()
     }

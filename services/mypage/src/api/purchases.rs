@@ -53,6 +53,10 @@ pub struct PurchaseBody {
     /// The day they meet.
     #[schema(value_type = Option<String>, format = DateTime)]
     reserve_dt: Option<WireDate>,
+    /// Where they meet.
+    meet_place: Option<String>,
+    /// Where the parcel goes.
+    address: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     create_dt: WireDate,
     #[schema(value_type = String, format = DateTime)]
@@ -103,6 +107,8 @@ pub(crate) struct PurchaseRow {
     payment_state: Option<String>,
     steps: Json<Vec<DatedStep>>,
     reserve_dt: Option<OffsetDateTime>,
+    meet_place: Option<String>,
+    address: Option<String>,
     create_dt: OffsetDateTime,
     update_dt: OffsetDateTime,
 }
@@ -142,6 +148,8 @@ impl From<PurchaseRow> for PurchaseBody {
             order_status,
             order_status_text: order_status.text(fulfilment),
             reserve_dt: row.reserve_dt.map(Into::into),
+            meet_place: row.meet_place,
+            address: row.address,
             create_dt: row.create_dt.into(),
             update_dt: row.update_dt.into(),
             steps: steps.collect(),

@@ -25,9 +25,11 @@ pub(crate) async fn add_step(
 pub(crate) async fn reserve_deal(tx: &mut PgConnection, deal: &DealReserved) -> Done {
     sqlx::query(
         "insert into deal_view
-             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-         on conflict (deal_id) do update set price = excluded.price, fulfilment = excluded.fulfilment",
+             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment,
+              meet_place, address)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         on conflict (deal_id) do update set
+             price = excluded.price, fulfilment = excluded.fulfilment, address = excluded.address",
     )
     .bind(deal.deal_id)
     .bind(deal.post_id)
@@ -39,6 +41,8 @@ pub(crate) async fn reserve_deal(tx: &mut PgConnection, deal: &DealReserved) -> 
     .bind(OffsetDateTime::from(deal.update_dt))
     .bind(deal.price)
     .bind(deal.fulfilment.as_str())
+    .bind(&deal.meet_place)
+    .bind(&deal.address)
     .execute(tx)
     .await?;
     Ok(())
@@ -55,6 +59,8 @@ pub(crate) struct Deal {
     pub(crate) update_dt: WireDate,
     /// The day they meet, or that there is none; None where the event does not say.
     pub(crate) reserve_dt: Option<Option<WireDate>>,
+    /// The place, in the same way.
+    pub(crate) meet_place: Option<Option<String>>,
     pub(crate) price: Option<Won>,
     pub(crate) fulfilment: Option<Fulfilment>,
     /// What it is to the buyer.
@@ -65,11 +71,13 @@ pub(crate) struct Deal {
 pub(crate) async fn move_deal(tx: &mut PgConnection, deal: &Deal) -> Done {
     sqlx::query(
         "insert into deal_view
-             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+             (deal_id, post_id, offer_id, user_id, seller_id, status, reserve_dt, update_dt, price, fulfilment,
+              meet_place)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          on conflict (deal_id) do update set
              status = excluded.status,
-             reserve_dt = case when $11 then excluded.reserve_dt else deal_view.reserve_dt end,
+             reserve_dt = case when $12 then excluded.reserve_dt else deal_view.reserve_dt end,
+             meet_place = case when $13 then excluded.meet_place else deal_view.meet_place end,
              update_dt = excluded.update_dt
          where deal_view.status not in ('dealCanceled', 'dealEnded')",
     )
@@ -83,7 +91,9 @@ pub(crate) async fn move_deal(tx: &mut PgConnection, deal: &Deal) -> Done {
     .bind(OffsetDateTime::from(deal.update_dt))
     .bind(deal.price)
     .bind(deal.fulfilment.map(Fulfilment::as_str))
+    .bind(deal.meet_place.as_ref().and_then(Option::as_ref))
     .bind(deal.reserve_dt.is_some())
+    .bind(deal.meet_place.is_some())
     .execute(tx)
     .await?;
     Ok(())

@@ -30,7 +30,7 @@ impl Random {
         };
         let deal = |status| {
             json!({"dealId": id, "postId": id % 50, "offerId": id, "userId": format!("buyer{:02}", id % 5),
-                "status": status, "reserveDt": "2024-09-30"})
+                "status": status, "reserveDt": "2024-09-30", "meetPlace": format!("{id}번 출구")})
         };
         let payment = |state| {
             json!({"paymentId": id, "offerId": id, "postId": id % 50, "userId": "buyer01", "amount": id,

@@ -96,7 +96,7 @@ macro_rules! meetings {
 }
 
 meetings! {
-    DealReserved => |it| (it.reserve_dt.map(Into::into), None, true),
+    DealReserved => |it| (it.reserve_dt.map(Into::into), it.meet_place.clone(), true),
     DealRescheduled => |it| (it.reserve_dt.map(Into::into), it.meet_place.clone(), true),
     DeliveryStarted => |_it| (None, None, false),
     DealEnded => |_it| (None, None, false),

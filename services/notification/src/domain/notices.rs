@@ -31,8 +31,7 @@ pub(super) fn won(amount: Won) -> String {
 
 /// ` (판매 완료)`; a word that has no translation yet stands for itself.
 fn because(reason: Option<&str>) -> String {
-    let Some(word) = reason else { return String::new() };
-    let text = match word {
+    aside(reason.map(|word| match word {
         "post-ended" => "판매 완료",
         "post-deleted" => "판매글 삭제",
         "post-hidden" => "판매글 숨김",
@@ -43,8 +42,13 @@ fn because(reason: Option<&str>) -> String {
         "payment-over" => "결제 취소",
         "expired" => "기간 만료",
         other => other,
-    };
-    format!(" ({text})")
+    }))
+}
+
+/// ` (판매 완료)`, ` (9월 26일, 방배역)`: what else is to be said, as far as it is known.
+fn aside<'a>(known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<_> = known.into_iter().collect();
+    if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) }
 }
 
 /// `9월 26일`, and the time of day where one was given: a date without a time is midnight UTC.

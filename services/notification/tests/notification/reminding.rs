@@ -70,6 +70,12 @@ async fn both_are_reminded_once_of_day_and_place() {
         assert_eq!(row["readDt"], Value::Null);
     }
     assert_eq!(swept(&notification).await, 2);
+
+    let at_once = json!({"dealId": 3, "reserveDt": tomorrow, "meetPlace": "서초역"});
+    notification.deliver_envelopes(&[event::<DealReserved>(4, at_once)]).await;
+    assert_eq!(swept(&notification).await, 4);
+    let told = told(&notification, list).await;
+    assert_eq!(told[2..], expected.iter().map(|text| text.replace("방배역", "서초역")).collect::<Vec<_>>());
 }
 
 #[tokio::test]

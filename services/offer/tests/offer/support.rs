@@ -143,6 +143,8 @@ pub(crate) fn deal_reserved(offer: &Value) -> DealReserved {
         reserve_dt: None,
         fulfilment: Fulfilment::Meetup,
         listed_price: None,
+        meet_place: None,
+        address: None,
     }
 }
 

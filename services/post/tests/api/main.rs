@@ -66,6 +66,8 @@ impl Deal {
             reserve_dt: None,
             fulfilment: Fulfilment::Meetup,
             listed_price,
+            meet_place: None,
+            address: None,
         }
     }
 

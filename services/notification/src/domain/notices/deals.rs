@@ -1,30 +1,33 @@
 //! What people are told of deals and reviews.
 
-use super::{appointment, because, priced};
+use super::{appointment, aside, because, moment, priced};
 use crate::domain::{Kind, Notice, Tells};
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
     DeliveryStarted,
 };
 
-/// What happens to a deal concerns both: `event => (event) -> what became of it, and why`.
+/// What happens to a deal concerns both: `event => (event) -> what became of it, and more of it for the buyer and
+/// for the seller`.
 macro_rules! deals {
     ($($event:ident => |$it:ident| $became:expr,)+) => {$(
         impl Tells for $event {
             fn notices(&self) -> Vec<Notice> {
                 let $it = self;
-                let (became, reason): (&str, Option<&str>) = $became;
-                let both = [(&self.user_id, &self.seller_id), (&self.seller_id, &self.user_id)];
-                let notices = both.map(|(user_id, other)| Notice {
+                let (became, [for_buyer, for_seller]): (&str, [String; 2]) = $became;
+                let both = [
+                    (&self.user_id, &self.seller_id, for_buyer),
+                    (&self.seller_id, &self.user_id, for_seller),
+                ];
+                let notices = both.map(|(user_id, other, more)| Notice {
                     user_id: user_id.clone(),
                     kind: Kind::$event,
                     post_id: self.post_id,
                     offer_id: Some(self.offer_id),
                     deal_id: Some(self.deal_id),
                     message: format!(
-                        "{other}님과의 {} 거래가 {became}되었습니다.{}",
+                        "{other}님과의 {} 거래가 {became}되었습니다.{more}",
                         priced(self.price, self.qty),
-                        because(reason),
                     ),
                 });
                 notices.into()
@@ -34,9 +37,17 @@ macro_rules! deals {
 }
 
 deals! {
-    DealReserved => |_it| ("예약", None),
-    DealEnded => |_it| ("완료", None),
-    DealCanceled => |it| ("취소", it.reason.as_deref()),
+    DealReserved => |it| {
+        let (day, parcel) = (it.reserve_dt.map(moment), it.address.as_ref().map(|to| format!("배송지: {to}")));
+        let meeting = [day.as_deref(), it.meet_place.as_deref()].into_iter().flatten();
+        // The buyer knows the address.
+        ("예약", [aside(meeting.clone()), aside(meeting.chain(parcel.as_deref()))])
+    },
+    DealEnded => |_it| ("완료", [String::new(), String::new()]),
+    DealCanceled => |it| {
+        let why = because(it.reason.as_deref());
+        ("취소", [why.clone(), why])
+    },
 }
 
 /// The steps of a deal on its way: `event => (event) -> who is told what`.

@@ -17,7 +17,7 @@ fn event<E: shared_events::Event>(change: &Value) -> E {
         "offerType": "priceNegotiated", "offerStatus": "offerPlaced", "payMethod": "none",
         "status": "dealReserved", "updateDt": "2024-09-24", "fulfilment": "meetup", "reason": null,
         "messageId": 4, "toUserId": "seller01", "body": "아직 있나요?", "reserveDt": "2024-09-26",
-        "meetPlace": "방배역", "paymentId": 7, "amount": 510_000, "state": "held", "reviewId": 6,
+        "meetPlace": "방배역", "address": null, "paymentId": 7, "amount": 510_000, "state": "held", "reviewId": 6,
         "targetId": "seller01", "rating": 5, "comment": null, "goods": "아이폰13", "version": 2,
         "previousPrice": 600_000, "availableQty": 0,
     });
@@ -99,8 +99,24 @@ fn every_event_of_a_deal_tells_whom_it_concerns() {
         (
             told::<DealReserved>(json!({})),
             &[
+                ("buyer03", "seller01님과의 510,000원 거래가 예약되었습니다. (9월 26일, 방배역)"),
+                ("seller01", "buyer03님과의 510,000원 거래가 예약되었습니다. (9월 26일, 방배역)"),
+            ],
+        ),
+        (
+            told::<DealReserved>(json!({"reserveDt": null, "meetPlace": null})),
+            &[
                 ("buyer03", "seller01님과의 510,000원 거래가 예약되었습니다."),
                 ("seller01", "buyer03님과의 510,000원 거래가 예약되었습니다."),
+            ],
+        ),
+        (
+            told::<DealReserved>(
+                json!({"fulfilment": "delivery", "address": "방배로 1", "reserveDt": null, "meetPlace": null}),
+            ),
+            &[
+                ("buyer03", "seller01님과의 510,000원 거래가 예약되었습니다."),
+                ("seller01", "buyer03님과의 510,000원 거래가 예약되었습니다. (배송지: 방배로 1)"),
             ],
         ),
         (
