@@ -7,6 +7,7 @@ use crate::{
     problem::Problem,
     upstream::Upstream,
 };
+use axum::http::Extensions;
 use shared_events::{Envelope, Publish};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::{
@@ -26,11 +27,17 @@ pub struct App {
     pub upstream: Upstream,
     /// What `/metrics` shows.
     pub metrics: Metrics,
+    pub(crate) settings: Arc<Extensions>,
     pub(crate) events: EventMetrics,
     pub(crate) outbox: Arc<Notify>,
 }
 
 impl App {
+    /// What the service was told: the `T` of its [`OwnSettings`](crate::settings::OwnSettings).
+    pub fn settings<T: Send + Sync + 'static>(&self) -> &T {
+        settings(&self.settings)
+    }
+
     /// Opens the transaction of a command.
     ///
     /// # Errors
@@ -62,6 +69,7 @@ impl App {
         Ok(Tx {
             inner: self.db.begin().await?,
             outbox: self.outbox.clone(),
+            settings: self.settings.clone(),
             events: Vec::new(),
             traceparent,
             key: None,
@@ -69,16 +77,26 @@ impl App {
     }
 }
 
+fn settings<T: Send + Sync + 'static>(settings: &Extensions) -> &T {
+    settings.get().expect("a service asks for the settings that it has declared")
+}
+
 /// A transaction that carries its events: they are written when it commits, and not at all when it does not.
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     outbox: Arc<Notify>,
+    settings: Arc<Extensions>,
     events: Vec<Envelope>,
     traceparent: Option<String>,
     key: Option<Key>,
 }
 
 impl Tx {
+    /// What the service was told, as [`App::settings`] has it.
+    pub fn settings<T: Send + Sync + 'static>(&self) -> &T {
+        settings(&self.settings)
+    }
+
     /// Will be published if and only if this transaction commits.
     pub fn publish(&mut self, event: &impl Publish) {
         self.events.push(event.envelope(self.traceparent.clone()));

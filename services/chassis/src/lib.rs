@@ -20,6 +20,7 @@ pub mod query;
 pub mod request_id;
 pub mod server;
 pub mod service;
+pub mod settings;
 pub mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -9,7 +9,9 @@ use crate::{
     metrics::{self, EventMetrics, Metrics},
     outbox,
     problem::{Problem, method_not_allowed, name_instance, no_such_path},
-    request_id, server, store,
+    request_id, server,
+    settings::OwnSettings,
+    store,
     telemetry::LogSettings,
     upstream::Upstream,
 };
@@ -24,7 +26,7 @@ use utoipa::openapi::{Info, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
 /// What makes a service: everything else is plumbing.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Service {
     /// Its name: role, schema, consumer group, event source.
     pub name: &'static str,
@@ -38,6 +40,8 @@ pub struct Service {
     pub reactions: Reactions,
     /// What time alone brings about, such as an offer that expires.
     pub sweep: Option<Sweep>,
+    /// Its own options.
+    pub settings: OwnSettings,
 }
 
 /// Does what is due. Every replica runs it every second, so it takes its rows with `for update skip locked`.
@@ -76,33 +80,36 @@ struct Settings {
 /// The whole `main` of a service.
 pub fn main(service: fn() -> Service) -> ExitCode {
     let service = service();
-    let mut command = Settings::command().name(service.name);
+    let mut command = service.augment(Settings::command().name(service.name));
     command = command.mut_arg("port", |port| port.default_value(service.port.to_string()));
-    let settings = Settings::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let matches = command.get_matches();
+    let settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let service = service.told(&matches).unwrap_or_else(|error| error.exit());
     settings.log.start();
+    let name = service.name;
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(async {
             match alone(service, settings).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
-                    eprintln!("{}: {error}", service.name);
+                    eprintln!("{name}: {error}");
                     ExitCode::FAILURE
                 }
             }
         }),
         Err(error) => {
-            eprintln!("{}: {error}", service.name);
+            eprintln!("{name}: {error}");
             ExitCode::FAILURE
         }
     }
 }
 
 async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error>> {
-    let shutdown = server::shutdown_on_signals();
+    let (name, shutdown) = (service.name, server::shutdown_on_signals());
     let listener = server::bind(&settings.host, settings.port.unwrap_or(service.port)).await?;
     let prepare = async {
         if let Some(administrator) = &settings.database_admin_url {
-            store::provision(administrator, service.name).await?;
+            store::provision(administrator, name).await?;
         }
         service.prepare(settings.database_url, settings.database_pool, &settings.gateway_url).await
     };
@@ -112,8 +119,7 @@ async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error
     };
     let bus = Bus::kafka(&settings.kafka)?;
     eprintln!(
-        "{} listens on http://{} (AUTH=open: whom a request names is believed)",
-        service.name,
+        "{name} listens on http://{} (AUTH=open: whom a request names is believed)",
         listener.local_addr()?
     );
     prepared.run(listener, bus, Some(settings.kafka), shutdown).await;
@@ -133,19 +139,21 @@ impl Service {
     /// Opens the database and brings the schema up to date.
     ///
     /// # Errors
-    /// The database cannot be reached, or a migration failed.
+    /// The database cannot be reached, a migration failed, or the environment sets its own options to nonsense.
     pub async fn prepare(
         self,
         database: PgConnectOptions,
         pool_size: u32,
         gateway_url: &str,
     ) -> Result<Prepared, Box<dyn Error>> {
+        let settings = Arc::new(self.own_settings()?);
         let db = store::open(database, self.name, pool_size, self.migrations).await?;
         let metrics = Metrics::new();
         let app = App {
             name: self.name,
             db,
             upstream: Upstream::new(gateway_url)?,
+            settings,
             events: EventMetrics::new(&metrics),
             metrics,
             outbox: Arc::default(),

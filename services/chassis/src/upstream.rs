@@ -60,6 +60,20 @@ impl Upstream {
         self.ask(caller, path, request).await
     }
 
+    /// As [`post`](Self::post), of what is there already.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After` when no answer is to be had: it may or may not have been done.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        caller: &Caller,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Result<T, StatusCode>, Problem> {
+        let request = self.client.patch(format!("{}{path}", self.base)).json(body);
+        self.ask(caller, path, request).await
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         caller: &Caller,

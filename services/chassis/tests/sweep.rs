@@ -6,6 +6,7 @@ use chassis::{
     problem::Problem,
     server,
     service::Service,
+    settings::OwnSettings,
     store,
     testing::{database, eventually},
 };
@@ -33,10 +34,12 @@ async fn sweeps_go_on_after_failures_and_end_with_the_service() {
         routes: OpenApiRouter::new,
         reactions: chassis::inbox::Reactions::new(&[], |_, _| Box::pin(async { Ok(()) })),
         sweep: Some(|app| Box::pin(sweep(app))),
+        settings: OwnSettings::none(),
     };
     let database = database().await;
     store::provision(&database, service.name).await.expect("role and schema");
     let prepared = service
+        .clone()
         .prepare(store::as_service(database, service.name), 4, "http://127.0.0.1:9")
         .await
         .expect("migrations run");

@@ -153,7 +153,8 @@ pub async fn change(
     let events = match body.new_status(&deal) {
         Some(status) => {
             let payments = payments::lock_of(&mut tx, &deal).await?;
-            let paid = payments.iter().any(|payment| payment.deal_id == Some(deal_id));
+            let own = payments.iter().find(|payment| payment.deal_id == Some(deal_id));
+            let paid = own.map(|payment| payment.pay_method);
             deal.may_become(status, actor.as_deref(), paid)?;
             let events = deal.become_(status, actor.as_deref(), said_dt, now)?;
             payments::settle_with(&mut tx, payments, &deal, now).await?;

@@ -101,8 +101,6 @@ pub struct Availability {
     pub price: Won,
     /// Units in all.
     pub qty: i32,
-    /// Units neither promised nor sold.
-    pub available_qty: i32,
     /// Where the post stands.
     pub status: PostStatus,
     /// Only its seller sees it.
@@ -186,6 +184,9 @@ pub enum Refusal {
     /// The day and the place stand.
     #[error("Day and place cannot change any more: this deal is {0}.")]
     NotReserved(DealStatus),
+    /// Its payment forbids it.
+    #[error(transparent)]
+    Payment(#[from] payment::Refusal),
     /// It is over.
     #[error("This deal cannot become {to}: it is {from}.")]
     WrongState {
@@ -199,6 +200,7 @@ pub enum Refusal {
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let (status, code) = match refusal {
+            Refusal::Payment(refusal) => return refusal.into(),
             Refusal::UnknownPost => (StatusCode::NOT_FOUND, "post-not-found"),
             Refusal::UnknownOffer => (StatusCode::NOT_FOUND, "offer-not-found"),
             Refusal::OfferMismatch(_) => (StatusCode::CONFLICT, "offer-mismatch"),
@@ -279,6 +281,11 @@ pub struct Stock {
 }
 
 impl Stock {
+    /// There are `units` left of `post`, and it is for sale.
+    pub fn covers(self, post: &Availability, units: i32) -> bool {
+        !post.hidden && post.status != PostStatus::DealEnded && self.promise(units).is_ok()
+    }
+
     /// # Errors
     /// Fewer than `units` are left.
     pub fn promise(self, units: i32) -> Result<(), Refusal> {

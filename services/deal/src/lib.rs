@@ -9,15 +9,14 @@ pub mod settings;
 mod store;
 
 use api::{payments, reviews, wallets};
-use chassis::{app::App, reactions, service::Service};
+use chassis::{app::App, reactions, service::Service, settings::OwnSettings};
+use settings::Settings;
 use shared_events::{OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PostUnavailable};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The service, ready to be run.
 pub fn service() -> Service {
     static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
-    // What makes no sense there is said at the start, and not at the first use.
-    settings::Settings::get();
     Service {
         name: "deal",
         port: 8084,
@@ -30,7 +29,8 @@ pub fn service() -> Service {
             OfferCanceled => reactions::offer_canceled,
             PostUnavailable => reactions::post_unavailable,
         },
-        sweep: Some(|app| Box::pin(payments::cancel_overdue(app))),
+        sweep: Some(|app| Box::pin(payments::sweep(app))),
+        settings: OwnSettings::of::<Settings>(),
     }
 }
 

@@ -1,12 +1,10 @@
 //! Offers are copied; an offer withdrawn or a post that cannot be had cancels the deal.
 
 use crate::{
-    api::payments::{deposit_expiry, lock_of, settle_with},
-    domain::{Deal, OfferCopy},
-    store::{
-        self,
-        payments::{self, Asked},
-    },
+    api::payments::{lock_of, settle_with},
+    domain::{Deal, OfferCopy, payment::Asked},
+    settings::Settings,
+    store::{self, payments},
 };
 use chassis::{
     app::Tx,
@@ -31,11 +29,12 @@ pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -
         offer_status: event.offer_status,
     };
     store::learn_offer(tx, &copy).await?;
-    // A wallet has paid by now; a bank transfer begins.
-    if copy.pay_method == PayMethod::BankTransfer {
-        await_deposit(tx, &copy, received.time.into()).await?;
+    match copy.pay_method {
+        // A wallet has paid by now; a bank transfer begins.
+        PayMethod::Wallet => Ok(payments::claim(tx, copy.offer_id, &copy.user_id).await?),
+        PayMethod::BankTransfer => await_deposit(tx, &copy, received.time.into()).await,
+        PayMethod::None => Ok(()),
     }
-    Ok(())
 }
 
 /// Orders are taken while nobody can pay: the transfer is waited for from here on.
@@ -54,7 +53,7 @@ async fn await_deposit(tx: &mut Tx, offer: &OfferCopy, now: OffsetDateTime) -> R
         amount: offer.agreed_price * i64::from(offer.qty),
         qty: offer.qty,
         pay_method: offer.pay_method,
-        expires_dt: Some(deposit_expiry(now)),
+        expires_dt: Some(now + tx.settings::<Settings>().deposit_within),
     };
     let mut payment = payments::insert(tx, &asked, now).await?;
     Ok(payments::settle(tx, &mut payment, |payment| payment.begin(now)).await?)
@@ -84,9 +83,8 @@ async fn close(tx: &mut Tx, offer_id: i64, reason: &str, at: WireDate) -> Reacte
     payments::lock_offer_money(tx, offer_id).await?;
     payments::close_offer(tx, offer_id).await?;
     if !goes_on {
-        for mut payment in payments::lock_of_offer(tx, offer_id).await? {
-            payments::settle(tx, &mut payment, |payment| payment.refund(reason, at.into())).await?;
-        }
+        let payments = payments::lock_of_offer(tx, offer_id).await?;
+        payments::settle_all(tx, payments, |payment| payment.refund(reason, at.into())).await?;
     }
     Ok(())
 }

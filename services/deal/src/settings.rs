@@ -1,21 +1,17 @@
 //! What this service can be told, besides what every service can.
 
 use chassis::wire::duration;
-use clap::Parser;
-use std::{sync::LazyLock, time::Duration};
+use clap::Args;
+use std::time::Duration;
 
-/// The deal service's own settings; environment variables only, since the process may be `standalone`.
-#[derive(Debug, Clone, Parser)]
+/// The deal service's own settings.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Payments")]
 pub struct Settings {
-    /// How long a bank transfer may take before it is canceled, such as `72h`.
+    /// How long a bank transfer may take before it is canceled.
     #[arg(long, env = "DEPOSIT_WITHIN", default_value = "72h", value_parser = duration)]
     pub deposit_within: Duration,
-}
-
-impl Settings {
-    /// As the environment says.
-    pub fn get() -> &'static Self {
-        static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings::parse_from(["deal"]));
-        &SETTINGS
-    }
+    /// How long money is held for an offer that nobody hears of.
+    #[arg(long, env = "HOLD_WITHIN", default_value = "24h", value_parser = duration)]
+    pub hold_within: Duration,
 }

@@ -100,6 +100,20 @@ pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result
         .await
 }
 
+/// The units of a post, brought up to date from the check's answer (an older one is ignored). Not held: it is read before
+/// the accounts, which are taken before the stock, and only [`promise`] takes units.
+pub(crate) async fn stock(tx: &mut PgConnection, post: &Availability) -> Result<Stock, sqlx::Error> {
+    let stock = sqlx::query_as(
+        "select case when $3 > version then $2 else qty end as qty, promised from stock where post_id = $1",
+    )
+    .bind(post.post_id)
+    .bind(post.qty)
+    .bind(post.version)
+    .fetch_optional(tx)
+    .await?;
+    Ok(stock.unwrap_or(Stock { qty: post.qty, promised: 0 }))
+}
+
 /// Promises units of a post, brought up to date from the check's answer (an older one is ignored). The row stays
 /// locked until the transaction ends: of all who want the last unit, one gets it.
 pub(crate) async fn promise(tx: &mut PgConnection, post: &Availability, units: i32) -> Result<(), Problem> {

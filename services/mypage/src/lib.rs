@@ -10,7 +10,7 @@ pub mod rebuild;
 mod store;
 
 use axum::routing::get;
-use chassis::{app::App, inbox::Reactions, reactions, service::Service};
+use chassis::{app::App, inbox::Reactions, reactions, service::Service, settings::OwnSettings};
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
     DeliveryStarted, LikeCntUpdated, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, PaymentFailed,
@@ -58,6 +58,7 @@ pub fn service() -> Service {
         routes: map,
         reactions: REACTIONS.recorded_by(|tx, event| Box::pin(rebuild::record(tx, event))),
         sweep: None,
+        settings: OwnSettings::none(),
     }
 }
 

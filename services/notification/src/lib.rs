@@ -11,7 +11,7 @@ mod sweep;
 
 use api::{alerts, notifications, stream};
 use axum::{Extension, routing::get};
-use chassis::{app::App, reactions, service::Service};
+use chassis::{app::App, reactions, service::Service, settings::OwnSettings};
 use feed::Feed;
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
@@ -56,6 +56,7 @@ pub fn service() -> Service {
         }
         .in_batches_of(100),
         sweep: Some(|app| Box::pin(sweep::remind(app))),
+        settings: OwnSettings::none(),
     }
 }
 

@@ -259,7 +259,7 @@ impl Filter for OfferFilter {
 pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result<Answer, Problem> {
     let order = command.body.order(command.author(command.body.user_id.as_ref())?);
     let (post_id, now) = (command.body.post_id.0, OffsetDateTime::now_utc());
-    let open_for = Settings::get().offer_expires_after;
+    let open_for = app.settings::<Settings>().offer_expires_after;
     let mut asked = None;
     loop {
         let mut tx = app.begin(&command).await?;
@@ -327,7 +327,11 @@ pub async fn answer(
         && offer.pay_method == PayMethod::BankTransfer
         && offer.offer_status.is_open()
     {
-        paying::deposit_is_not_confirmed(&app, &command.caller, &offer).await?;
+        // Who may not withdraw it calls no payment off either.
+        command.expects(offer.version)?;
+        command.body.agrees_with(&offer)?;
+        offer.clone().answer(OfferStatus::OfferCanceled, actor.as_deref(), OffsetDateTime::now_utc())?;
+        paying::call_transfer_off(&app, &command.caller, &offer).await?;
     }
     let mut tx = app.begin(&command).await?;
     let mut offer = store::lock(&mut tx, offer_id).await?.ok_or_else(|| Problem::not_found("offer"))?;

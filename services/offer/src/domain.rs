@@ -309,6 +309,12 @@ impl Offer {
             (from, to) if from == to => Ok(Vec::new()),
             (OfferPlaced, OfferAccepted) if self.expired(now) => Err(Refusal::Expired),
             (OfferPlaced, to) | (OfferAccepted, to @ OfferCanceled) => Ok(self.become_(to, None, now)),
+            // The buyer cannot, once the deposit is confirmed. What is reserved is called off at the deal.
+            (OfferAccepted, OfferRefused)
+                if self.pay_method == PayMethod::BankTransfer && self.deal_id.is_none() =>
+            {
+                Ok(self.become_(to, None, now))
+            }
             (from, to) => Err(Refusal::WrongState { from, to }),
         }
     }
@@ -342,6 +348,12 @@ impl Offer {
         // One that nobody has seen concerns nobody but the deal service, which holds no money for it from now on.
         let reason = if self.pending { "not-placed" } else { reason.as_str() };
         self.become_(OfferStatus::OfferCanceled, Some(reason), now)
+    }
+
+    /// It is the payment of this offer, and not one that somebody else has begun for its number, or on other terms.
+    pub fn is_paid_by(&self, payer: &str, payee: &str, amount: Won) -> bool {
+        (payer, payee) == (&self.user_id, &self.seller_id)
+            && amount == self.agreed_price * Won::from(self.qty)
     }
 
     /// The money is held: now it is an offer.

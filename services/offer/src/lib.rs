@@ -10,7 +10,8 @@ mod store;
 mod sweep;
 
 use api::{messages, wishlists};
-use chassis::{app::App, reactions, service::Service};
+use chassis::{app::App, reactions, service::Service, settings::OwnSettings};
+use settings::Settings;
 use shared_events::{
     DealCanceled, DealEnded, DealReserved, PaymentFailed, PaymentHeld, PaymentPlaced, PaymentRefunded,
     PaymentReleased, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, QtyDecreased, QtyRestored,
@@ -21,8 +22,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 /// The service, ready to be run.
 pub fn service() -> Service {
     static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!();
-    // What makes no sense there is said at the start, and not at the first use.
-    settings::Settings::get();
     Service {
         name: "offer",
         port: 8083,
@@ -47,6 +46,7 @@ pub fn service() -> Service {
             PaymentFailed => reactions::payment_failed,
         },
         sweep: Some(|app| Box::pin(sweep::sweep(app))),
+        settings: OwnSettings::of::<Settings>(),
     }
 }
 

@@ -102,7 +102,13 @@ macro_rules! payment_reactions {
     ($($name:ident: $event:ty;)+) => {$(
         pub(crate) async fn $name(tx: &mut Tx, received: Received<$event>) -> Reacted {
             let event = received.event;
-            payment_became(tx, event.offer_id, event.state, received.time.into()).await
+            // None: it was never placed, or is being paid for by the request that made it.
+            match store::lock(tx, event.offer_id).await? {
+                Some(offer) if offer.is_paid_by(&event.user_id, &event.seller_id, event.amount) => {
+                    payment_became(tx, offer, event.state, received.time.into()).await
+                }
+                _ => Ok(()),
+            }
         }
     )+};
 }
@@ -115,9 +121,7 @@ payment_reactions! {
     payment_failed: PaymentFailed;
 }
 
-async fn payment_became(tx: &mut Tx, offer_id: i64, state: PaymentState, now: OffsetDateTime) -> Reacted {
-    // None: it was never placed, or is being paid for by the request that made it.
-    let Some(mut offer) = store::lock(tx, offer_id).await? else { return Ok(()) };
+async fn payment_became(tx: &mut Tx, mut offer: Offer, state: PaymentState, now: OffsetDateTime) -> Reacted {
     offer.payment_state = Some(state.as_str().to_owned());
     let events = match state {
         PaymentState::Refunded | PaymentState::Canceled => offer.lapse(Reason::PaymentOver, now),

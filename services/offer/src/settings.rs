@@ -1,21 +1,14 @@
 //! What this service can be told, besides what every service can.
 
 use chassis::wire::duration;
-use clap::Parser;
-use std::{sync::LazyLock, time::Duration};
+use clap::Args;
+use std::time::Duration;
 
-/// The offer service's own settings; environment variables only, since the process may be `standalone`.
-#[derive(Debug, Clone, Parser)]
+/// The offer service's own settings.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Offers")]
 pub struct Settings {
-    /// How long an offer stays open, such as `168h`.
+    /// How long an offer stays open.
     #[arg(long, env = "OFFER_EXPIRES_AFTER", default_value = "168h", value_parser = duration)]
     pub offer_expires_after: Duration,
-}
-
-impl Settings {
-    /// As the environment says.
-    pub fn get() -> &'static Self {
-        static SETTINGS: LazyLock<Settings> = LazyLock::new(|| Settings::parse_from(["offer"]));
-        &SETTINGS
-    }
 }

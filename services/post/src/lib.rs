@@ -7,7 +7,7 @@ pub mod domain;
 mod reactions;
 mod store;
 
-use chassis::{app::App, reactions, service::Service};
+use chassis::{app::App, reactions, service::Service, settings::OwnSettings};
 use shared_events::{DealCanceled, DealEnded, DealReserved, WishlistAdded, WishlistDeleted};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -27,6 +27,7 @@ pub fn service() -> Service {
             WishlistDeleted => reactions::wish_deleted,
         },
         sweep: None,
+        settings: OwnSettings::none(),
     }
 }
 

@@ -36,7 +36,7 @@ pub enum Database {
 }
 
 /// How a marketplace is put together.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Plan {
     /// The address everything listens on.
     pub host: String,
@@ -44,10 +44,12 @@ pub struct Plan {
     pub port: u16,
     /// Where the data is.
     pub database: Database,
+    /// Connections to it, of each service.
+    pub database_pool: u32,
     /// Kafka; the local bus where there is none.
     pub kafka: Option<KafkaSettings>,
     /// [`SERVICES`], and any that a test or a newcomer adds.
-    pub services: Vec<fn() -> Service>,
+    pub services: Vec<Service>,
 }
 
 /// A marketplace that runs.
@@ -105,7 +107,9 @@ impl Marketplace {
 
         let gateway_url = format!("http://{}", reachable(gateway));
         let prepared = try_join_all(
-            plan.services.iter().map(|service| prepare(service(), &administrator, &gateway_url)),
+            plan.services
+                .iter()
+                .map(|service| prepare(service.clone(), &administrator, plan.database_pool, &gateway_url)),
         )
         .await?;
         let bus = Buses::new(plan.kafka.as_ref(), &prepared);
@@ -207,12 +211,13 @@ impl<'a> Buses<'a> {
 async fn prepare(
     service: Service,
     administrator: &PgConnectOptions,
+    pool_size: u32,
     gateway_url: &str,
 ) -> Result<Prepared, StartError> {
     let name = service.name;
     let prepare = async {
         store::provision(administrator, name).await?;
-        service.prepare(store::as_service(administrator.clone(), name), 10, gateway_url).await
+        service.prepare(store::as_service(administrator.clone(), name), pool_size, gateway_url).await
     };
     prepare.await.map_err(|error: Box<dyn Error>| StartError::Service(name, error))
 }

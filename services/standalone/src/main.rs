@@ -1,7 +1,7 @@
 //! `cargo run`: the whole marketplace, from nothing, in one process.
 
-use chassis::{bus::KafkaSettings, server, telemetry::LogSettings};
-use clap::Parser;
+use chassis::{bus::KafkaSettings, server, service::Service, telemetry::LogSettings};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use sqlx::postgres::PgConnectOptions;
 use standalone::{Database, Marketplace, Plan, SERVICES};
 use std::{error::Error, path::PathBuf, process::ExitCode};
@@ -25,6 +25,9 @@ struct Settings {
     /// A running PostgreSQL to use instead, as an administrator who may create roles and schemas.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<PgConnectOptions>,
+    /// Connections to PostgreSQL, of each service. More than 16 only add latency.
+    #[arg(long, env = "DATABASE_POOL", default_value_t = 10)]
+    database_pool: u32,
     /// Kafka brokers, host:port, separated by commas. Without them events travel inside of this process.
     #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS")]
     kafka: Option<String>,
@@ -37,9 +40,9 @@ struct Settings {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings = Settings::parse();
+    let (settings, services) = told().unwrap_or_else(|error| error.exit());
     settings.log.start();
-    match run(settings).await {
+    match run(settings, services).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -48,7 +51,16 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
+/// What the command line and the environment say, to us and to each service.
+fn told() -> Result<(Settings, Vec<Service>), clap::Error> {
+    let services = SERVICES.map(|service| service());
+    let command = services.iter().fold(Settings::command(), |command, service| service.augment(command));
+    let matches = command.get_matches();
+    let services = services.into_iter().map(|service| service.told(&matches)).collect::<Result<_, _>>()?;
+    Ok((Settings::from_arg_matches(&matches)?, services))
+}
+
+async fn run(settings: Settings, services: Vec<Service>) -> Result<(), Box<dyn Error>> {
     let shutdown = server::shutdown_on_signals();
     let database = match settings.database_url {
         Some(options) => Database::Running(Box::new(options)),
@@ -59,7 +71,8 @@ async fn run(settings: Settings) -> Result<(), Box<dyn Error>> {
         port: settings.port,
         database,
         kafka: settings.kafka.filter(|brokers| !brokers.is_empty()).map(KafkaSettings::at),
-        services: SERVICES.to_vec(),
+        database_pool: settings.database_pool,
+        services,
     };
     let Some(marketplace) = shutdown.run_until_cancelled(Marketplace::start(&plan, |_| {})).await else {
         return Ok(());

@@ -200,6 +200,30 @@ async fn write(client: Client, writer: u64) -> (Vec<i64>, Vec<i64>) {
     (posts, offers)
 }
 
+#[test]
+fn the_services_own_options_are_ours_too() {
+    let data_dir = DataDir::new("options");
+    let said = |words: &[&str], variable: (&str, &str)| {
+        let mut command = command(&data_dir.0, "0");
+        let output = command.args(words).env(variable.0, variable.1).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, help) = said(&["--help"], ("LOG", ""));
+    assert_eq!(code, Some(0));
+    let options = ["--deposit-within", "--hold-within", "--offer-expires-after", "--database-pool"];
+    for option in options {
+        assert!(help.contains(option), "{option} is missing in {help}");
+        let (code, told) = said(&[option, "soon"], ("LOG", ""));
+        assert!(code == Some(2) && told.contains(option), "{told}");
+        let variable = option.trim_start_matches("--").replace('-', "_").to_uppercase();
+        let (code, told) = said(&[], (&variable, "soon"));
+        assert!(code == Some(2) && told.contains(option), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn an_empty_system_is_filled_with_a_neighbourhood_once() {
     let data_dir = DataDir::new("demo");

@@ -46,6 +46,45 @@ async fn two_hundred_want_one_and_one_gets_it() {
     market.stop().await;
 }
 
+/// Whichever comes first: a withdrawn offer's deposit is the buyer's, and a confirmed one is not withdrawn.
+#[tokio::test]
+async fn a_transfer_is_withdrawn_or_confirmed() {
+    let market = Market::start().await;
+    let client = &market.client;
+    let post_id = market.post("seller01", 1000, 100).await;
+    let mut withdrawn = 0;
+    for round in 0..20 {
+        let buyer = format!("buyer{round}");
+        let body = json!({"userId": buyer, "postId": post_id, "offerType": "dealOffered", "payMethod": "bankTransfer"});
+        let offer = market.post_patiently("/offers", body).await.expect(201)["offerId"].clone();
+        let payments = format!("/payments?offerId={offer}");
+        let list = market.until(&payments, |list| list["page"]["totalElements"] == 1).await;
+        let (offer, payment) = (
+            format!("/offers/{offer}"),
+            format!("/payments/{}", list["_embedded"]["payments"][0]["paymentId"]),
+        );
+        let withdraw = client.patch(&offer, json!({"offerStatus": "offerCanceled"}));
+        let confirm = client.patch(&payment, json!({"state": "held"}));
+        let (withdraw, confirm) = tokio::join!(withdraw, confirm);
+        confirm.expect(200);
+        let (state, wallet) = match withdraw.status.as_u16() {
+            200 => ("refunded", (json!(1000), json!(0))),
+            _ => {
+                withdraw.expect_problem(409, "deposit-confirmed");
+                ("held", (json!(0), json!(1000)))
+            }
+        };
+        withdrawn += usize::from(state == "refunded");
+        market.until(&payment, |payment| payment["state"] == state).await;
+        let purse = client.get(&format!("/wallets/{buyer}")).await.expect(200);
+        assert_eq!((purse["balance"].clone(), purse["held"].clone()), wallet, "round {round}");
+        let open = client.get(&offer).await.expect(200)["offerStatus"] == "offerPlaced";
+        assert_eq!(open, state == "held", "round {round}");
+    }
+    println!("{withdrawn} of 20 were withdrawn");
+    market.stop().await;
+}
+
 #[tokio::test]
 async fn the_last_of_several_units_goes_to_one() {
     let market = Market::start().await;

@@ -164,6 +164,17 @@ async fn shopping_mall_cancels_when_stock_is_gone() {
         let texts: Vec<_> = steps.iter().map(|step| step["text"].as_str().unwrap()).collect();
         assert_eq!(texts, ["주문접수", "입금확인대기", "주문취소"]);
     }
+    // A deposit that comes all the same is not lost.
+    client.patch(&payment_of(going).await, json!({"state": "held"})).await.expect(200);
+    assert_eq!(market.wallet("buyer03").await, (500, 0));
+
+    // After it, the seller may: the offer that was accepted is refused.
+    let regretted = market.order("buyer05", other, "bankTransfer").await;
+    client.patch(&payment_of(regretted).await, json!({"state": "held"})).await.expect(200);
+    for status in ["offerAccepted", "offerRefused"] {
+        client.patch(&format!("/offers/{regretted}"), json!({"offerStatus": status})).await.expect(200);
+    }
+    market.until("/wallets/buyer05", |wallet| wallet["balance"] == 500).await;
     market.stop().await;
 }
 

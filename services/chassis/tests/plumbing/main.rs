@@ -28,6 +28,7 @@ fn service(name: &'static str) -> Service {
         routes: OpenApiRouter::new,
         reactions: chassis::reactions! { QtyDecreased => record },
         sweep: None,
+        settings: chassis::settings::OwnSettings::none(),
     }
 }
 

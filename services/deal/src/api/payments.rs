@@ -2,13 +2,10 @@
 
 use super::check_availability;
 use crate::{
-    domain::Deal,
-    domain::payment::{PayStep, Payment, Refusal},
+    domain::payment::{Again, Asked, PayStep, Payment, Refusal},
+    domain::{Availability, Deal},
     settings::Settings,
-    store::{
-        ledger::NotMoved,
-        payments::{self, Asked},
-    },
+    store::{self, ledger::NotMoved, payments},
 };
 use axum::extract::State;
 use chassis::{
@@ -22,9 +19,12 @@ use chassis::{
 };
 use deserr::Deserr;
 use serde::Serialize;
-use shared_events::{DealStatus, PayMethod, PaymentState, PostStatus, WireDate};
+use shared_events::{DealStatus, PayMethod, PaymentState, WireDate};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
+
+/// The note of what is given back only to be held on other terms.
+const REPLACED: &str = "replaced";
 
 /// A payment, as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,7 +70,11 @@ impl From<Payment> for PaymentBody {
             pay_method: payment.pay_method,
             state: payment.state,
             pay_log: payment.pay_log.0,
-            expires_dt: payment.expires_dt.map(Into::into),
+            // A hold's own deadline concerns nobody who pays for an offer that is there.
+            expires_dt: payment
+                .expires_dt
+                .filter(|_| payment.pay_method == PayMethod::BankTransfer)
+                .map(Into::into),
             create_dt: payment.create_dt.into(),
             update_dt: payment.update_dt.into(),
             version: payment.version,
@@ -160,6 +164,10 @@ pub struct PaymentFilter {
     #[deserr(default)]
     #[param(value_type = Option<PaymentState>)]
     state: Option<Word<PaymentState>>,
+    /// Also `state`.
+    #[deserr(default)]
+    #[param(value_type = Option<PaymentState>)]
+    status: Option<Word<PaymentState>>,
 }
 
 impl Filter for PaymentFilter {
@@ -174,7 +182,8 @@ impl Filter for PaymentFilter {
     const DEFAULT_ORDER: &'static str = "payment_id";
 }
 
-/// Hold the money for an offer. Asked for again with the same terms, it answers the payment there is.
+/// Hold the money for an offer. Asked for again with the same terms, it answers the payment there is; with others, it holds
+/// it on those, as long as the offer has not been heard of.
 #[utoipa::path(post, path = "/payments", request_body = NewPayment,
     responses((status = 201, body = PaymentBody), (status = 200, body = PaymentBody),
               (status = 402, body = ProblemBody), (status = "4XX", body = ProblemBody)))]
@@ -189,31 +198,28 @@ pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Resul
         amount: body.amount.0,
         qty: body.qty.0,
         pay_method: body.pay_method.0,
-        expires_dt: None,
+        expires_dt: Some(now + app.settings::<Settings>().hold_within),
     };
     let mut tx = app.begin(&command).await?;
     payments::lock_offer_money(&mut tx, asked.offer_id).await?;
-    let own = |payment: &Payment| payment.user_id == asked.user_id;
-    let payments_so_far = payments::lock_of_offer(&mut tx, asked.offer_id).await?;
-    if let Some(payment) = payments_so_far.into_iter().find(own) {
-        let terms = (payment.amount, payment.qty, payment.pay_method, payment.post_id, &payment.seller_id);
-        let same_terms =
-            terms == (asked.amount, asked.qty, asked.pay_method, asked.post_id, &asked.seller_id);
-        return match payment.state {
-            PaymentState::Held if same_terms => {
-                tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await
-            }
-            PaymentState::Held => Err(Refusal::PaymentDiffers.into()),
-            PaymentState::Failed => Err(Refusal::InsufficientFunds.into()),
-            _ => Err(Refusal::OfferClosed.into()),
-        };
+    let offer_seen = payments::is_seen(&mut tx, asked.offer_id, &asked.user_id).await?;
+    let known = payments::lock_of_offer(&mut tx, asked.offer_id).await?;
+    let known = known.into_iter().find(|payment| payment.user_id == asked.user_id);
+    let again = known.as_ref().map(|payment| payment.ask_again(&asked, offer_seen)).transpose()?;
+    if again == Some(Again::AsItIs) {
+        let Some(mut payment) = known else { unreachable!("what is there is asked for again") };
+        if !offer_seen {
+            // Whoever asks is about to place the offer: from now on, it has the whole time to be heard of.
+            payment.expires_dt = asked.expires_dt;
+            payments::save(&mut tx, &payment).await?;
+        }
+        return tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await;
     }
     if payments::is_closed(&mut tx, asked.offer_id).await? {
         return Err(Refusal::OfferClosed.into());
     }
-    let mut payment = payments::insert(&mut tx, &asked, now).await?;
-    match payments::settle(&mut tx, &mut payment, |payment| payment.begin(now)).await {
-        Ok(()) => tx.answer(hal::created(&command.caller.base, &PaymentBody::from(payment))).await,
+    match begin(&mut tx, known, &asked, now).await {
+        Ok(payment) => tx.answer(hal::created(&command.caller.base, &PaymentBody::from(payment))).await,
         Err(NotMoved::Overdraft) => {
             // The attempt is kept, in a transaction of its own: the first one is gone with the overdraft.
             tx.rollback().await?;
@@ -222,6 +228,26 @@ pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Resul
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Holds the money: for the first time, or anew.
+async fn begin(
+    tx: &mut Tx,
+    known: Option<Payment>,
+    asked: &Asked,
+    now: OffsetDateTime,
+) -> Result<Payment, NotMoved> {
+    let mut payment = match known {
+        None => payments::insert(tx, asked, now).await?,
+        Some(mut payment) => {
+            // Not told: to those who hear of a refund, the offer is over. They hear that it is held anew.
+            payments::settle_untold(tx, &mut payment, |payment| payment.refund(REPLACED, now)).await?;
+            payment.change_terms(asked);
+            payment
+        }
+    };
+    payments::settle(tx, &mut payment, |payment| payment.begin(now)).await?;
+    Ok(payment)
 }
 
 async fn note_failure(
@@ -251,6 +277,7 @@ pub async fn list(State(app): State<App>, listing: Listing<PaymentFilter>) -> Re
         post_id: filter.post_id.map(|id| id.0),
         user_id: filter.user_id.map(|user| user.0),
         state: filter.state.map(|word| word.0),
+        status: filter.status.map(|word| word.0),
     };
     let page = payments::list(&app.db, wanted, &listing.paging).await?;
     Ok(listing.answer(&page.map(PaymentBody::from)))
@@ -286,7 +313,7 @@ pub async fn change(
         // Who may not confirm need not know whether the post service is there.
         known.clone().confirm(actor.as_deref(), false, now)?;
     }
-    let no_units = confirms && !units_are_left(&app, &command.caller, &known).await?;
+    let post = if confirms { availability_if_any(&app, &command.caller, known.post_id).await? } else { None };
 
     let mut tx = app.begin(&command).await?;
     payments::lock_offer_money(&mut tx, known.offer_id).await?;
@@ -301,6 +328,11 @@ pub async fn change(
     ])?;
     match body.state.0 {
         PaymentState::Held => {
+            let no_units = confirms
+                && match &post {
+                    Some(post) => !store::stock(&mut tx, post).await?.covers(post, payment.qty),
+                    None => true,
+                };
             // A refusal is told before anything moves.
             payment.clone().confirm(actor.as_deref(), no_units, now)?;
             payments::settle(&mut tx, &mut payment, |payment| {
@@ -318,13 +350,15 @@ pub async fn change(
     tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await
 }
 
-async fn units_are_left(app: &App, caller: &Caller, payment: &Payment) -> Result<bool, Problem> {
-    let answer = check_availability(app, caller, payment.post_id).await;
-    match answer {
-        Ok(post) => {
-            Ok(!post.hidden && post.status == PostStatus::Created && post.available_qty >= payment.qty)
-        }
-        Err(problem) if problem.status() == axum::http::StatusCode::NOT_FOUND => Ok(false),
+/// What the post service says of a post; None where there is no such post any more.
+async fn availability_if_any(
+    app: &App,
+    caller: &Caller,
+    post_id: i64,
+) -> Result<Option<Availability>, Problem> {
+    match check_availability(app, caller, post_id).await {
+        Ok(post) => Ok(Some(post)),
+        Err(problem) if problem.status() == axum::http::StatusCode::NOT_FOUND => Ok(None),
         Err(problem) => Err(problem),
     }
 }
@@ -365,27 +399,45 @@ pub(crate) async fn settle_with(
         return Ok(());
     }
     payments::close_offer(tx, deal.offer_id).await?;
-    for mut payment in payments {
-        let earned = deal.status == DealStatus::DealEnded && payment.deal_id == Some(deal.deal_id);
-        payments::settle(tx, &mut payment, |payment| {
-            if earned { payment.release(now) } else { payment.refund("deal-over", now) }
-        })
-        .await?;
+    let ended = deal.status == DealStatus::DealEnded;
+    payments::settle_all(tx, payments, |payment| {
+        let earned = ended && payment.deal_id == Some(deal.deal_id);
+        if earned { payment.release(now) } else { payment.refund("deal-over", now) }
+    })
+    .await
+}
+
+/// Both of the below. Run every second by each replica; each payment is settled by one of them.
+pub(crate) async fn sweep(app: &App) -> Result<(), Problem> {
+    cancel_overdue(app).await?;
+    give_back_unclaimed(app).await
+}
+
+/// Gives back what is held for offers that have not been heard of in time. The offer is not closed by that: whoever comes
+/// to have its number can still pay for it.
+async fn give_back_unclaimed(app: &App) -> Result<(), Problem> {
+    let now = OffsetDateTime::now_utc();
+    let mut offers: Vec<i64> = payments::unclaimed(&mut *app.db.acquire().await?, None, now)
+        .await?
+        .iter()
+        .map(|payment| payment.offer_id)
+        .collect();
+    offers.dedup();
+    for offer_id in offers {
+        let mut tx = app.transaction(None).await?;
+        payments::lock_offer_money(&mut tx, offer_id).await?;
+        let unclaimed = payments::unclaimed(&mut tx, Some(offer_id), now).await?;
+        payments::settle_all(&mut tx, unclaimed, |payment| payment.refund("offer-not-seen", now)).await?;
+        tx.commit().await?;
     }
     Ok(())
 }
 
-/// Cancels bank transfers that have not come in time. Run every second by each replica; each row by one of them.
-pub(crate) async fn cancel_overdue(app: &App) -> Result<(), Problem> {
+/// Cancels bank transfers that have not come in time.
+async fn cancel_overdue(app: &App) -> Result<(), Problem> {
     let now = OffsetDateTime::now_utc();
     let mut tx = app.transaction(None).await?;
-    for mut payment in payments::lock_overdue(&mut tx, now).await? {
-        payments::settle(&mut tx, &mut payment, |payment| payment.refund("not-in-time", now)).await?;
-    }
+    let overdue = payments::lock_overdue(&mut tx, now).await?;
+    payments::settle_all(&mut tx, overdue, |payment| payment.refund("not-in-time", now)).await?;
     Ok(tx.commit().await?)
-}
-
-/// When a bank transfer that begins now is given up.
-pub(crate) fn deposit_expiry(now: OffsetDateTime) -> OffsetDateTime {
-    now + Settings::get().deposit_within
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::payment::{Account, Movement},
-    store::ledger,
+    store::ledger::{self, Entry},
 };
 use axum::{
     extract::{FromRequestParts, Path, State},
@@ -111,7 +111,7 @@ async fn transfer(
     movement: Movement<'_>,
 ) -> Result<Answer, Problem> {
     let mut tx = app.begin(command).await?;
-    ledger::post(&mut tx, movement, None).await?;
+    ledger::post(&mut tx, &[Entry::of(movement, None)]).await?;
     let (balance, held) = ledger::wallet(&mut tx, user_id).await?;
     let wallet = WalletBody { user_id: user_id.to_owned(), balance, held };
     let (base, path) = (&command.caller.base, path(user_id));

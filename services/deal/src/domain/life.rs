@@ -1,9 +1,9 @@
 //! The life of a deal: who moves it on, when, and what is told.
 
-use super::{Deal, Refusal, Step};
+use super::{Deal, Refusal, Step, payment};
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealEvent, DealRescheduled, DealReserved,
-    DealStatus, DeliveryStarted, Fulfilment, WireDate, Won,
+    DealStatus, DeliveryStarted, Fulfilment, PayMethod, WireDate, Won,
 };
 use time::OffsetDateTime;
 
@@ -101,12 +101,27 @@ impl Deal {
         Ok(vec![event])
     }
 
-    /// With money held for the seller, it is the buyer who says that it has been earned.
+    /// With money held for the seller, it is the buyer who says that it has been earned; and the seller who calls a
+    /// confirmed bank transfer off.
     ///
     /// # Errors
-    /// Somebody else ends a deal that is paid.
-    pub fn may_become(&self, to: DealStatus, actor: Option<&str>, paid: bool) -> Result<(), Refusal> {
-        if paid && to == DealStatus::DealEnded { self.is_buyer(actor) } else { Ok(()) }
+    /// Somebody else does so.
+    pub fn may_become(
+        &self,
+        to: DealStatus,
+        actor: Option<&str>,
+        paid: Option<PayMethod>,
+    ) -> Result<(), Refusal> {
+        let by_buyer = actor == Some(&self.user_id);
+        match (self.status, to, paid) {
+            (_, DealStatus::DealEnded, Some(_)) => self.is_buyer(actor),
+            (DealStatus::DealReserved, DealStatus::DealCanceled, Some(PayMethod::BankTransfer))
+                if by_buyer =>
+            {
+                Err(payment::Refusal::DepositConfirmed.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Either of the two names another day or place. The same once more changes nothing.

@@ -38,7 +38,7 @@ pub struct Payment {
     pub state: PaymentState,
     /// Its steps so far.
     pub pay_log: Json<Vec<PayStep>>,
-    /// A bank transfer that has not come by then is canceled.
+    /// A bank transfer that has not come by then is canceled, and a hold whose offer is not heard of by then given back.
     pub expires_dt: Option<OffsetDateTime>,
     /// Counts its changes.
     pub version: i64,
@@ -60,6 +60,36 @@ pub struct PayStep {
     pub at: WireDate,
     /// Why, where that is not plain.
     pub note: Option<String>,
+}
+
+/// A payment that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The offer it pays for.
+    pub offer_id: i64,
+    /// The post.
+    pub post_id: i64,
+    /// Who pays.
+    pub user_id: String,
+    /// Who is paid.
+    pub seller_id: String,
+    /// The agreed price times the units.
+    pub amount: Won,
+    /// The units it pays for.
+    pub qty: i32,
+    /// How the money moves.
+    pub pay_method: PayMethod,
+    /// As [`Payment::expires_dt`].
+    pub expires_dt: Option<OffsetDateTime>,
+}
+
+/// What to do when a payment is asked for that there is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Answer it: it is held as asked.
+    AsItIs,
+    /// Give back what is held, and hold it on the new terms.
+    Anew,
 }
 
 /// Where money is. The sum of all accounts is zero at any instant, and none but the outside is ever below zero.
@@ -146,6 +176,33 @@ impl From<Refusal> for Problem {
 pub type Outcome<'a> = (Option<Movement<'a>>, Vec<DealEvent>);
 
 impl Payment {
+    /// The same payer asks for the same offer again. Anybody can ask for an offer that is not there yet: so nothing that
+    /// happened before it was seen keeps its buyer from paying for it.
+    ///
+    /// # Errors
+    /// Its offer has been seen, and is paid on other terms or over.
+    pub fn ask_again(&self, asked: &Asked, offer_seen: bool) -> Result<Again, Refusal> {
+        let as_asked = (self.amount, self.qty, self.pay_method, self.post_id, &self.seller_id)
+            == (asked.amount, asked.qty, asked.pay_method, asked.post_id, &asked.seller_id);
+        match self.state {
+            PaymentState::Held if as_asked => Ok(Again::AsItIs),
+            PaymentState::Held | PaymentState::Refunded if !offer_seen => Ok(Again::Anew),
+            PaymentState::Held => Err(Refusal::PaymentDiffers),
+            PaymentState::Failed => Ok(Again::Anew),
+            _ => Err(Refusal::OfferClosed),
+        }
+    }
+
+    /// Takes the terms on which it is asked for anew.
+    pub fn change_terms(&mut self, asked: &Asked) {
+        self.post_id = asked.post_id;
+        self.seller_id.clone_from(&asked.seller_id);
+        self.amount = asked.amount;
+        self.qty = asked.qty;
+        self.pay_method = asked.pay_method;
+        self.expires_dt = asked.expires_dt;
+    }
+
     /// It has just been asked for: a wallet pays at once, a bank transfer is waited for.
     pub fn begin(&mut self, now: OffsetDateTime) -> Outcome<'_> {
         match self.pay_method {
@@ -165,10 +222,11 @@ impl Payment {
         self.step(PaymentState::Failed, 0, Some("insufficient-funds"), now)
     }
 
-    /// The seller saw the deposit. Where there are `no_units` left, the buyer gets it into the wallet instead.
+    /// The seller saw the deposit. Where there are `no_units` left, or it is not waited for any more, the buyer gets it
+    /// into the wallet instead.
     ///
     /// # Errors
-    /// Not the seller, or no deposit is awaited.
+    /// Not the seller, or the deposit has been confirmed before and has gone its way.
     pub fn confirm(
         &mut self,
         actor: Option<&str>,
@@ -180,8 +238,11 @@ impl Payment {
         }
         match self.state {
             PaymentState::Held => Ok((None, Vec::new())),
-            PaymentState::AwaitingDeposit if no_units => {
-                let events = self.step(PaymentState::Refunded, self.amount, Some("no-units-left"), now);
+            from @ (PaymentState::AwaitingDeposit | PaymentState::Canceled)
+                if no_units || from == PaymentState::Canceled =>
+            {
+                let note = if from == PaymentState::Canceled { "came-too-late" } else { "no-units-left" };
+                let events = self.step(PaymentState::Refunded, self.amount, Some(note), now);
                 Ok((Some(self.moving(Account::External, Account::User(&self.user_id))), events))
             }
             PaymentState::AwaitingDeposit => {

@@ -80,6 +80,26 @@ fn every_kind_of_offer_in_every_state() {
 }
 
 #[test]
+fn our_own_stock_knows_what_is_left_for_a_confirmed_deposit() {
+    use PostStatus::{Created, DealEnded, DealReserved};
+    let table = [
+        // status, hidden, units in all, promised, wanted → left for it
+        (Created, false, 3, 0, 3, true),
+        (Created, false, 3, 2, 1, true),
+        (Created, false, 3, 2, 2, false),
+        // The post's copy of our deals is late: a cancellation has freed the unit.
+        (DealReserved, false, 1, 0, 1, true),
+        (DealReserved, false, 1, 1, 1, false),
+        (DealEnded, false, 3, 0, 1, false),
+        (Created, true, 3, 0, 1, false),
+    ];
+    for (status, hidden, qty, promised, units, left) in table {
+        let post = Availability { post_id: 1, price: 1, qty, status, hidden, version: 1 };
+        assert_eq!(Stock { qty, promised }.covers(&post, units), left, "{post:?}, {promised} promised");
+    }
+}
+
+#[test]
 fn a_wish_must_say_what_the_offer_says() {
     let mismatch = Some(Refusal::OfferMismatch(3));
     let table = [
@@ -124,7 +144,7 @@ fn a_deal_can_only_be_reserved_on_an_available_post() {
     for (status, hidden, price, qty, listed_price, refusal) in table {
         let offer = offer(OfferType::DealOffered, OfferStatus::OfferPlaced);
         let terms = Terms { offer, listed_price };
-        let post = Availability { post_id: 1, price, qty, available_qty: qty, status, hidden, version: 1 };
+        let post = Availability { post_id: 1, price, qty, status, hidden, version: 1 };
         assert_eq!(terms.check(&post).err(), refusal, "{post:?}, {listed_price:?}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::domain::payment::{Account, Movement, Refusal};
 use chassis::{inbox::ReactionError, problem::Problem};
 use sqlx::PgConnection;
+use std::collections::BTreeMap;
 
 /// Why money did not move; then none has.
 #[derive(Debug)]
@@ -42,41 +43,65 @@ impl From<NotMoved> for ReactionError {
     }
 }
 
-/// Moves money, in the caller's transaction. Accounts are locked in the order of their names, so that no two movements
-/// wait for each other.
+/// A movement as it is written down.
+pub(crate) struct Entry {
+    debit: String,
+    credit: String,
+    amount: i64,
+    payment_id: Option<i64>,
+}
+
+impl Entry {
+    pub(crate) fn of(movement: Movement<'_>, payment_id: Option<i64>) -> Self {
+        let Movement { from, to, amount } = movement;
+        Self { debit: from.key(), credit: to.key(), amount, payment_id }
+    }
+}
+
+/// Moves money, in the caller's transaction: all that moves in it, since the accounts are locked here in the order of their
+/// names, so that no two transactions wait for each other.
 ///
 /// # Errors
 /// There is not enough; the transaction is lost then.
-pub(crate) async fn post(
-    tx: &mut PgConnection,
-    movement: Movement<'_>,
-    payment_id: Option<i64>,
-) -> Result<(), NotMoved> {
-    let Movement { from, to, amount } = movement;
+pub(crate) async fn post(tx: &mut PgConnection, entries: &[Entry]) -> Result<(), NotMoved> {
+    let mut changes = BTreeMap::<&str, i64>::new();
     // Goods may be given away.
-    if amount == 0 {
+    for entry in entries.iter().filter(|entry| entry.amount > 0) {
+        *changes.entry(&entry.debit).or_default() -= entry.amount;
+        *changes.entry(&entry.credit).or_default() += entry.amount;
+    }
+    if changes.is_empty() {
         return Ok(());
     }
-    let mut changes = [(from.key(), -amount), (to.key(), amount)];
-    changes.sort();
-    for (name, change) in &changes {
-        sqlx::query("insert into account (name, balance) values ($1, 0) on conflict do nothing")
-            .bind(name)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("update account set balance = balance + $2 where name = $1")
-            .bind(name)
-            .bind(change)
+    let (names, changes): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+    sqlx::query(
+        "insert into account (name, balance) select name, 0 from unnest($1::text[]) name order by name
+         on conflict do nothing",
+    )
+    .bind(&names)
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("select from account where name = any($1) order by name for no key update")
+        .bind(&names)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(
+        "update account set balance = balance + change from unnest($1::text[], $2::bigint[]) as it (account, change)
+         where name = account",
+    )
+    .bind(&names)
+    .bind(&changes)
+    .execute(&mut *tx)
+    .await?;
+    for entry in entries.iter().filter(|entry| entry.amount > 0) {
+        sqlx::query("insert into movement (debit, credit, amount, payment_id) values ($1, $2, $3, $4)")
+            .bind(&entry.debit)
+            .bind(&entry.credit)
+            .bind(entry.amount)
+            .bind(entry.payment_id)
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query("insert into movement (debit, credit, amount, payment_id) values ($1, $2, $3, $4)")
-        .bind(from.key())
-        .bind(to.key())
-        .bind(amount)
-        .bind(payment_id)
-        .execute(tx)
-        .await?;
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! SQL of the payments.
 
-use super::ledger::{self, NotMoved};
-use crate::domain::payment::{Outcome, Payment};
+use super::ledger::{self, Entry, NotMoved};
+use crate::domain::payment::{Asked, Outcome, Payment};
 use chassis::{
     app::Tx,
     hal::Page,
     query::{Paging, Select},
 };
-use shared_events::{PayMethod, PaymentState};
+use shared_events::{DealEvent, PaymentState};
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
@@ -36,16 +36,49 @@ pub(crate) async fn is_closed(tx: &mut PgConnection, offer_id: i64) -> Result<bo
         .await
 }
 
-/// A payment that is asked for, before its first step.
-pub(crate) struct Asked {
-    pub(crate) offer_id: i64,
-    pub(crate) post_id: i64,
-    pub(crate) user_id: String,
-    pub(crate) seller_id: String,
-    pub(crate) amount: i64,
-    pub(crate) qty: i32,
-    pub(crate) pay_method: PayMethod,
-    pub(crate) expires_dt: Option<OffsetDateTime>,
+/// The payer's offer has been heard of.
+pub(crate) async fn is_seen(
+    tx: &mut PgConnection,
+    offer_id: i64,
+    user_id: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from offer_copy where offer_id = $1 and user_id = $2)")
+        .bind(offer_id)
+        .bind(user_id)
+        .fetch_one(tx)
+        .await
+}
+
+/// The offer of a hold is heard of: the hold does not run out any more.
+pub(crate) async fn claim(tx: &mut PgConnection, offer_id: i64, user_id: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update payment set expires_dt = null where offer_id = $1 and user_id = $2 and pay_method = 'wallet'",
+    )
+    .bind(offer_id)
+    .bind(user_id)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Holds whose payer's offer has not been heard of in time; of all offers, or of one whose money is locked.
+pub(crate) async fn unclaimed(
+    db: &mut PgConnection,
+    offer_id: Option<i64>,
+    now: OffsetDateTime,
+) -> Result<Vec<Payment>, sqlx::Error> {
+    sqlx::query_as(
+        "select * from payment
+         where pay_method = 'wallet' and state = 'held' and expires_dt < $1
+           and ($2::bigint is null or offer_id = $2)
+           and not exists (select from offer_copy
+                           where offer_copy.offer_id = payment.offer_id and offer_copy.user_id = payment.user_id)
+         order by offer_id, payment_id limit 100",
+    )
+    .bind(now)
+    .bind(offer_id)
+    .fetch_all(db)
+    .await
 }
 
 pub(crate) async fn insert(
@@ -109,7 +142,8 @@ pub(crate) async fn lock_overdue(
 pub(crate) async fn save(tx: &mut PgConnection, payment: &Payment) -> Result<(), sqlx::Error> {
     let Json(pay_log) = &payment.pay_log;
     sqlx::query(
-        "update payment set state = $2, deal_id = $3, pay_log = $4, version = $5, update_dt = $6
+        "update payment set state = $2, deal_id = $3, pay_log = $4, version = $5, update_dt = $6, post_id = $7,
+                            seller_id = $8, amount = $9, qty = $10, pay_method = $11, expires_dt = $12
          where payment_id = $1",
     )
     .bind(payment.payment_id)
@@ -118,6 +152,12 @@ pub(crate) async fn save(tx: &mut PgConnection, payment: &Payment) -> Result<(),
     .bind(Json(pay_log))
     .bind(payment.version)
     .bind(payment.update_dt)
+    .bind(payment.post_id)
+    .bind(&payment.seller_id)
+    .bind(payment.amount)
+    .bind(payment.qty)
+    .bind(payment.pay_method.as_str())
+    .bind(payment.expires_dt)
     .execute(tx)
     .await?;
     Ok(())
@@ -132,16 +172,50 @@ pub(crate) async fn settle(
     payment: &mut Payment,
     step: impl FnOnce(&mut Payment) -> Outcome<'_>,
 ) -> Result<(), NotMoved> {
+    let events = settle_untold(tx, payment, step).await?;
+    tx.publish_all(&events);
+    Ok(())
+}
+
+/// The same, and leaves it to the caller to tell.
+///
+/// # Errors
+/// There is not enough; the transaction is lost then.
+pub(crate) async fn settle_untold(
+    tx: &mut Tx,
+    payment: &mut Payment,
+    step: impl FnOnce(&mut Payment) -> Outcome<'_>,
+) -> Result<Vec<DealEvent>, NotMoved> {
     let payment_id = payment.payment_id;
     let (movement, events) = step(payment);
-    if let Some(movement) = movement {
-        ledger::post(tx, movement, Some(payment_id)).await?;
-    }
+    let entry = movement.map(|movement| Entry::of(movement, Some(payment_id)));
+    ledger::post(tx, entry.as_slice()).await?;
     if !events.is_empty() {
         save(tx, payment).await?;
-        tx.publish_all(&events);
     }
-    Ok(())
+    Ok(events)
+}
+
+/// Lets several payments take a step each. Their money moves at once, so that two who do this do not wait for each other.
+///
+/// # Errors
+/// There is not enough; the transaction is lost then.
+pub(crate) async fn settle_all(
+    tx: &mut Tx,
+    payments: Vec<Payment>,
+    step: impl Fn(&mut Payment) -> Outcome<'_>,
+) -> Result<(), NotMoved> {
+    let mut entries = Vec::new();
+    for mut payment in payments {
+        let payment_id = payment.payment_id;
+        let (movement, events) = step(&mut payment);
+        entries.extend(movement.map(|movement| Entry::of(movement, Some(payment_id))));
+        if !events.is_empty() {
+            save(tx, &payment).await?;
+            tx.publish_all(&events);
+        }
+    }
+    ledger::post(tx, &entries).await
 }
 
 /// What a list is narrowed to.
@@ -150,6 +224,7 @@ pub(crate) struct Wanted {
     pub(crate) post_id: Option<i64>,
     pub(crate) user_id: Option<String>,
     pub(crate) state: Option<PaymentState>,
+    pub(crate) status: Option<PaymentState>,
 }
 
 pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result<Page<Payment>, sqlx::Error> {
@@ -158,6 +233,7 @@ pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result
         .and("post_id = ?", wanted.post_id)
         .and("user_id = ?", wanted.user_id)
         .and("state = ?", wanted.state.map(PaymentState::as_str))
+        .and("state = ?", wanted.status.map(PaymentState::as_str))
         .page(db, paging)
         .await
 }

@@ -12,6 +12,7 @@ mod money_property;
 mod money_races;
 mod money_transfers;
 mod money_wallets;
+mod options;
 mod races;
 mod reacting;
 mod rescheduling;

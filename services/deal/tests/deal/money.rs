@@ -87,10 +87,28 @@ impl Market {
         self.service.client.patch(&format!("/payments/{}", payment["paymentId"]), body).await
     }
 
+    /// Lets the time of all payments be over.
+    pub(crate) async fn time_passes(&self) {
+        sqlx::query(
+            "update payment set expires_dt = now() - interval '1 second' where expires_dt is not null",
+        )
+        .execute(&self.service.prepared.app.db)
+        .await
+        .expect("the table is there");
+    }
+
     /// Does what time alone brings about.
     pub(crate) async fn sweep(&self) {
         let sweep = deal::service().sweep.expect("deal has one");
         sweep(&self.service.prepared.app).await.unwrap_or_else(|problem| panic!("{}", problem.code()));
+    }
+
+    /// Reactions that were tried again, such as those that waited for each other.
+    pub(crate) async fn retries(&self) -> u64 {
+        let metrics = self.service.client.get("/metrics").await.expect(200);
+        let mut lines = metrics.as_str().expect("text").lines();
+        let line = lines.find(|line| line.starts_with("reaction_retries_total")).expect("it is counted");
+        line.rsplit(' ').next().and_then(|count| count.parse().ok()).expect("a count")
     }
 
     pub(crate) async fn assert_books(&self) {

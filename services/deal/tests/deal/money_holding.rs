@@ -31,6 +31,7 @@ async fn holding_moves_the_money_once() {
     );
 
     assert_eq!(market.hold(offer.bill()).await.expect(200), payment, "asked again, it is there already");
+    market.hear(&[offer.placed()]).await;
     for (field, value) in
         [("amount", json!(1)), ("qty", json!(2)), ("postId", json!(2)), ("sellerId", json!("another"))]
     {
@@ -45,6 +46,105 @@ async fn holding_moves_the_money_once() {
     }
     assert_eq!(market.wallet("buyer1").await, (400_000, PRICE));
     assert_eq!(market.service.published_types().await, NOTHING);
+    market.assert_books().await;
+}
+
+/// Numbers of offers can be guessed: whoever has asked for one before its buyer did is not in the way.
+#[tokio::test]
+async fn nothing_that_was_held_before_keeps_a_buyer_from_paying() {
+    let market = Market::open().await;
+    let offer = prepaid(1).by("victim");
+    // Failed, then held on other terms, then given back: each before the offer is there.
+    let mut other = offer.bill();
+    other["amount"] = json!(7 * PRICE);
+    market.hold(other.clone()).await.expect_problem(402, "insufficient-funds");
+    market.deposit("victim", 2 * PRICE).await;
+    other["amount"] = json!(1000);
+    other["sellerId"] = json!("accomplice");
+    other["postId"] = json!(77);
+    let first = market.hold(other.clone()).await.expect(201);
+    assert_eq!(market.wallet("victim").await, (2 * PRICE - 1000, 1000));
+    // More than there is: what was held stays as it is.
+    let mut too_much = offer.bill();
+    too_much["amount"] = json!(3 * PRICE);
+    market.hold(too_much).await.expect_problem(402, "insufficient-funds");
+    assert_eq!(market.wallet("victim").await, (2 * PRICE - 1000, 1000));
+    market.time_passes().await;
+    market.sweep().await;
+    assert_eq!(market.wallet("victim").await, (2 * PRICE, 0));
+    market.hold(other).await.expect(201);
+    market.service.published().await;
+
+    let payment = market.hold(offer.bill()).await.expect(201);
+    assert_eq!((&payment["paymentId"], &payment["amount"]), (&first["paymentId"], &json!(PRICE)));
+    assert_eq!((&payment["sellerId"], &payment["postId"]), (&json!("seller"), &json!(1)));
+    assert_eq!(market.wallet("victim").await, (PRICE, PRICE));
+    let steps: Vec<_> =
+        payment["payLog"].as_array().unwrap().iter().map(|it| (&it["state"], &it["note"])).collect();
+    let words = |state, note: Option<&str>| (json!(state), json!(note));
+    let expected = [
+        words("failed", Some("insufficient-funds")),
+        words("held", None),
+        words("refunded", Some("offer-not-seen")),
+        words("held", None),
+        words("refunded", Some("replaced")),
+        words("held", None),
+    ];
+    assert_eq!(steps, expected.each_ref().map(|(state, note)| (state, note)));
+    // A refund would end the offer that is about to be placed.
+    assert_eq!(market.service.published_types().await, ["PaymentHeld"]);
+    assert_eq!(market.hold(offer.bill()).await.expect(200), payment);
+    market.hear(&[offer.placed()]).await;
+    let deal = market.reserve(offer.reservation()).await.expect(201);
+    market.write(&deal, "dealEnded").await.expect(200);
+    assert_eq!(market.wallet("seller").await, (PRICE, 0));
+    market.hold(offer.bill()).await.expect_problem(409, "offer-not-open");
+    market.assert_no_dead_letters().await;
+    market.assert_books().await;
+}
+
+#[tokio::test]
+async fn what_is_held_for_an_offer_that_never_comes_goes_back() {
+    let market = Market::told(&["--hold-within", "1h"]).await;
+    let (stray, placed, strangers) = (prepaid(1), prepaid(2), prepaid(2).by("stranger"));
+    for offer in [&stray, &placed, &strangers] {
+        market.deposit(&offer.buyer, PRICE).await;
+        market.hold(offer.bill()).await.expect(201);
+    }
+    market.hear(&[placed.placed()]).await;
+    market.service.published().await;
+    let hours: Vec<f64> = sqlx::query_scalar(
+        "select extract(epoch from expires_dt - create_dt)::float8 / 3600 from payment where expires_dt is not null",
+    )
+    .fetch_all(&market.service.prepared.app.db)
+    .await
+    .unwrap();
+    assert_eq!(hours, [1.0, 1.0]);
+    market.sweep().await;
+    assert_eq!(market.service.published_types().await, NOTHING, "all of them have time left");
+
+    market.time_passes().await;
+    tokio::join!(market.sweep(), market.sweep());
+    assert_eq!(market.service.published_types().await, ["PaymentRefunded"; 2]);
+    for (offer, wallet) in [(&stray, (PRICE, 0)), (&placed, (0, PRICE)), (&strangers, (PRICE, 0))] {
+        assert_eq!(market.wallet(&offer.buyer).await, wallet, "{}", offer.buyer);
+    }
+    // It comes after all, and is over as soon as its own service hears of the refund.
+    market.hear(&[stray.placed()]).await;
+    market.hold(stray.bill()).await.expect_problem(409, "offer-not-open");
+    market.reserve(stray.reservation()).await.expect_problem(409, "payment-not-held");
+    market.hear(&[stray.canceled()]).await;
+    assert_eq!(market.wallet("buyer1").await, (PRICE, 0));
+    assert_eq!(market.service.published_types().await, NOTHING);
+    // Asked for once more just before its time is over, it has all of it again.
+    let late = prepaid(3);
+    market.deposit("buyer3", PRICE).await;
+    market.hold(late.bill()).await.expect(201);
+    market.time_passes().await;
+    market.hold(late.bill()).await.expect(200);
+    market.sweep().await;
+    assert_eq!(market.wallet("buyer3").await, (0, PRICE));
+    market.assert_no_dead_letters().await;
     market.assert_books().await;
 }
 

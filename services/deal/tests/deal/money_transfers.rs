@@ -3,7 +3,7 @@
 use crate::{
     gateway::Mood,
     money::{prepaid, transferred},
-    support::{Market, Offer, PRICE, timeless},
+    support::{Market, Offer, PRICE, offer, timeless},
 };
 use serde_json::{Value, json};
 use time::{Duration, OffsetDateTime, format_description::well_known::Rfc3339};
@@ -30,6 +30,25 @@ async fn call_off(market: &Market, payment: &Value) -> chassis::testing::Reply {
 fn states(payment: &Value) -> Vec<&str> {
     let log = payment["payLog"].as_array().expect("a list");
     log.iter().map(|step| step["state"].as_str().expect("a word")).collect()
+}
+
+#[tokio::test]
+async fn payments_are_found_by_their_state_under_either_name() {
+    let market = Market::told(&["--deposit-within=2h"]).await;
+    let payment = awaited(&market, &transferred(1)).await;
+    let date = |field: &str| OffsetDateTime::parse(payment[field].as_str().unwrap(), &Rfc3339).unwrap();
+    assert_eq!(date("expiresDt") - date("createDt"), Duration::hours(2));
+    for (query, found) in [
+        ("state=awaitingDeposit", 1),
+        ("status=awaitingDeposit", 1),
+        ("status=held", 0),
+        ("state=awaitingDeposit&status=held", 0),
+    ] {
+        let list = market.service.client.get(&format!("/payments?{query}")).await.expect(200);
+        assert_eq!(list["page"]["totalElements"], found, "{query}");
+    }
+    let unknown = market.service.client.get("/payments?status=gone").await;
+    assert_eq!(unknown.expect_problem(400, "malformed-request"), ["status"]);
 }
 
 #[tokio::test]
@@ -97,6 +116,56 @@ async fn without_units_the_deposit_goes_to_the_wallet() {
     market.assert_books().await;
 }
 
+/// What the post says of its units is late; our own stock knows.
+#[tokio::test]
+async fn a_deposit_is_confirmed_on_the_units_that_we_know_of() {
+    let market = Market::open().await;
+    let (taker, waiting, late) = (offer(7), transferred(1), transferred(2));
+    let payments = [awaited(&market, &waiting).await, awaited(&market, &late).await];
+    let deal = market.reserved(&taker).await;
+    // The post has not heard of the reservation, nor then of its end.
+    assert_eq!(confirm(&market, &payments[1]).await.expect(200)["state"], "refunded");
+    market.post_says(1, &json!({"availableQty": 0, "status": "dealReserved"}));
+    market.write(&deal, "dealCanceled").await.expect(200);
+    assert_eq!(confirm(&market, &payments[0]).await.expect(200)["state"], "held");
+    market.reserve(waiting.reservation()).await.expect(201);
+    market.assert_books().await;
+}
+
+/// Neither at the payment nor at the deal; the seller can, and both together when a parcel is on its way.
+#[tokio::test]
+async fn after_the_confirmation_only_the_seller_calls_it_off() {
+    let market = Market::open().await;
+    market.post_says(1, &json!({"qty": 3}));
+    let by = |user: &str, status: &str| json!({"status": status, "userId": user});
+    for (offer_id, fulfilment) in [(1, "meetup"), (2, "delivery")] {
+        let offer = transferred(offer_id);
+        let payment = awaited(&market, &offer).await;
+        confirm(&market, &payment).await.expect(200);
+        let mut body = offer.reservation();
+        body["fulfilment"] = json!(fulfilment);
+        body["address"] = json!("방배동 1-2");
+        let deal = market.reserve(body).await.expect(201);
+        let refused = market.patch(&deal, by(&offer.buyer, "dealCanceled")).await;
+        refused.expect_problem(409, "deposit-confirmed");
+        assert_eq!(market.wallet(&offer.buyer).await, (0, PRICE));
+        if fulfilment == "delivery" {
+            market.patch(&deal, by("seller", "deliveryStarted")).await.expect(200);
+            let refused = market.patch(&deal, by(&offer.buyer, "dealCanceled")).await;
+            refused.expect_problem(409, "cancel-needs-consent");
+            market.patch(&deal, by(&offer.buyer, "cancelRequested")).await.expect(200);
+        }
+        market.patch(&deal, by("seller", "dealCanceled")).await.expect(200);
+        assert_eq!(market.wallet(&offer.buyer).await, (PRICE, 0));
+    }
+    // A wallet's is not a deposit: its buyer may go.
+    let offer = prepaid(3);
+    market.paid(&offer).await;
+    let deal = market.reserve(offer.reservation()).await.expect(201);
+    market.patch(&deal, by("buyer3", "dealCanceled")).await.expect(200);
+    market.assert_books().await;
+}
+
 #[tokio::test]
 async fn while_the_posts_are_away_nothing_is_confirmed() {
     let market = Market::open().await;
@@ -122,7 +191,6 @@ async fn the_buyer_calls_it_off_before_it_is_confirmed() {
         assert_eq!(states(&canceled), ["awaitingDeposit", "canceled"]);
     }
     assert_eq!(market.service.published_types().await, ["PaymentFailed"]);
-    confirm(&market, &payment).await.expect_problem(409, "payment-not-open");
     market.reserve(offer.reservation()).await.expect_problem(409, "payment-not-held");
     // A wallet's payment is not called off by hand.
     let held = market.paid(&prepaid(2)).await;
@@ -160,8 +228,18 @@ async fn an_offer_that_is_over_is_not_waited_for() {
     let payment = awaited(&market, &offer).await;
     market.hear(&[offer.canceled(), offer.refused()]).await;
     assert_eq!(market.payment_of(&offer).await["state"], "canceled");
-    assert_eq!(market.service.published_types().await, ["PaymentFailed"]);
-    confirm(&market, &payment).await.expect_problem(409, "payment-not-open");
+    let [(event, told)] = market.service.published().await.try_into().expect("one event");
+    assert_eq!((&*event, &told["state"]), ("PaymentFailed", &json!("canceled")));
+    // The deposit was on its way.
+    let refunded = confirm(&market, &payment).await.expect(200);
+    assert_eq!(states(&refunded), ["awaitingDeposit", "canceled", "refunded"]);
+    assert_eq!(refunded["payLog"][2]["note"], "came-too-late");
+    assert_eq!(market.wallet("buyer1").await, (PRICE, 0));
+    assert_eq!(market.service.published_types().await, ["PaymentRefunded"]);
+    for _ in 0..2 {
+        confirm(&market, &payment).await.expect_problem(409, "payment-not-open");
+    }
+    assert_eq!(market.wallet("buyer1").await, (PRICE, 0));
     // Heard of in the other order, it does not begin.
     let late = transferred(2);
     market.hear(&[late.canceled(), late.placed()]).await;
@@ -204,6 +282,6 @@ async fn what_does_not_come_in_time_is_canceled_once() {
     }
     let overdue = market.payment_of(&transferred(3)).await;
     assert_eq!(overdue["payLog"][1]["note"], "not-in-time");
-    confirm(&market, &overdue).await.expect_problem(409, "payment-not-open");
+    assert_eq!(confirm(&market, &overdue).await.expect(200)["state"], "refunded");
     market.assert_books().await;
 }

@@ -141,8 +141,14 @@ pub(crate) fn post_unavailable(deal: &Value, reason: &str) -> Envelope {
 impl Market {
     /// A market with one post of one unit, post 1.
     pub(crate) async fn open() -> Self {
+        Self::told(&[]).await
+    }
+
+    /// The same, with other settings of the service.
+    pub(crate) async fn told(options: &[&str]) -> Self {
         let gateway = Gateway::start().await;
-        let service = TestService::behind(deal::service(), gateway.url()).await;
+        let service = deal::service().with(options).unwrap_or_else(|error| panic!("{error}"));
+        let service = TestService::behind(service, gateway.url()).await;
         let market = Self { service, gateway };
         market.post_says(1, &json!({}));
         market

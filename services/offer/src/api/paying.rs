@@ -8,6 +8,7 @@ use crate::{
     domain::{Offer, Reason, Refusal},
     store,
 };
+use axum::http::StatusCode;
 use chassis::{
     app::App,
     caller::Caller,
@@ -36,10 +37,27 @@ struct Hold<'a> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Payment {
-    user_id: String,
+    payment_id: i64,
     seller_id: String,
     amount: i64,
     state: PaymentState,
+}
+
+/// What deal is asked to call off.
+#[derive(Serialize)]
+struct CallOff {
+    state: PaymentState,
+}
+
+#[derive(Deserialize)]
+struct List {
+    #[serde(rename = "_embedded")]
+    embedded: Embedded,
+}
+
+#[derive(Deserialize)]
+struct Embedded {
+    payments: Vec<Payment>,
 }
 
 /// Pays for a pending offer and places it, or gives it up.
@@ -93,27 +111,27 @@ async fn hold(app: &App, caller: &Caller, offer: &Offer) -> Result<(), Problem> 
     }
 }
 
-/// A buyer's word to a bank transfer counts until the seller has confirmed the deposit. Deal is asked, since what was
-/// heard of it may be old.
-pub(super) async fn deposit_is_not_confirmed(
-    app: &App,
-    caller: &Caller,
-    offer: &Offer,
-) -> Result<(), Problem> {
-    #[derive(Deserialize)]
-    struct List {
-        #[serde(rename = "_embedded")]
-        embedded: Embedded,
-    }
-    #[derive(Deserialize)]
-    struct Embedded {
-        payments: Vec<Payment>,
-    }
-    let path = format!("/payments?offerId={}&state=held", offer.offer_id);
-    let held: Option<List> = app.upstream.get(caller, &path).await?;
-    match held {
-        Some(list) if list.embedded.payments.iter().any(|payment| payment.user_id == offer.user_id) => {
-            Err(Refusal::DepositConfirmed.into())
+/// Calls the bank transfer of an offer off, before its buyer withdraws it. Deal decides, in one transaction, whether this or
+/// the seller's confirmation came first. A transfer that deal has not begun yet is none that could be confirmed; begun and
+/// confirmed before the cancellation is heard of there, it is refunded then.
+pub(super) async fn call_transfer_off(app: &App, caller: &Caller, offer: &Offer) -> Result<(), Problem> {
+    let buyer = percent_encoding::utf8_percent_encode(&offer.user_id, percent_encoding::NON_ALPHANUMERIC);
+    let path = format!("/payments?offerId={}&userId={buyer}", offer.offer_id);
+    let list: Option<List> = app.upstream.get(caller, &path).await?;
+    let Some(payment) = list.and_then(|list| list.embedded.payments.into_iter().next()) else {
+        return Ok(());
+    };
+    match payment.state {
+        PaymentState::Held => Err(Refusal::DepositConfirmed.into()),
+        PaymentState::AwaitingDeposit => {
+            let path = format!("/payments/{}", payment.payment_id);
+            let call_off = CallOff { state: PaymentState::Canceled };
+            match app.upstream.patch::<Payment>(caller, &path, &call_off).await? {
+                // In the meantime it was confirmed, or its deposit is in the wallet by now.
+                Err(StatusCode::CONFLICT) => Err(Refusal::DepositConfirmed.into()),
+                Err(_) => Err(Refusal::PaymentRefused.into()),
+                Ok(_) => Ok(()),
+            }
         }
         _ => Ok(()),
     }

@@ -129,8 +129,15 @@ fn every_written_status_on_every_status_by_everyone() {
         (DealEnded,     [Follows, Late,    Late,   Late,    Same]),
     ];
     assert_eq!(table.len(), OfferStatus::ALL.len());
-    for (from, columns) in table {
-        for (&to, writing) in OfferStatus::ALL.iter().zip(columns) {
+    for (pay_method, deal_id) in PayMethod::ALL.iter().flat_map(|&method| [(method, None), (method, Some(9))])
+    {
+        for (from, to, writing) in table.iter().flat_map(|(from, columns)| {
+            OfferStatus::ALL.iter().zip(columns).map(|(to, writing)| (*from, *to, *writing))
+        }) {
+            // Once the deposit is confirmed, it is the seller who calls it off.
+            let calls_off = (from, to) == (OfferAccepted, OfferRefused);
+            let transfer = pay_method == PayMethod::BankTransfer && deal_id.is_none();
+            let writing = if calls_off && transfer { Done } else { writing };
             // Whose answer it is; the words that are nobody's answer are the same for all.
             let role = match to {
                 OfferAccepted | OfferRefused => Some("seller"),
@@ -138,8 +145,8 @@ fn every_written_status_on_every_status_by_everyone() {
                 OfferPlaced | DealEnded => None,
             };
             for actor in [None, Some("seller"), Some("buyer"), Some("stranger")] {
-                let case = format!("{from} → {to} by {actor:?}");
-                let mut offer = offer(from);
+                let case = format!("{from} → {to} by {actor:?}, {pay_method}, deal {deal_id:?}");
+                let mut offer = Offer { pay_method, deal_id, ..offer(from) };
                 let before = offer.clone();
                 let result = offer.answer(to, actor, LATER);
                 if let (Some(role), Some(actor)) = (role, actor)
@@ -234,6 +241,20 @@ fn the_offer_of_an_ended_deal_won_whatever_it_was() {
         let again = offer.clone();
         offer.won(LATER + WEEK);
         assert_eq!(offer, again, "won twice is won once: {from}");
+    }
+}
+
+#[test]
+fn a_payment_is_the_offers_own_or_somebody_elses() {
+    let offer = Offer { qty: 2, ..offer(OfferStatus::OfferPlaced) };
+    let table = [
+        ("buyer", "seller", 1_200_000, true),
+        ("stranger", "seller", 1_200_000, false),
+        ("buyer", "accomplice", 1_200_000, false),
+        ("buyer", "seller", 600_000, false),
+    ];
+    for (payer, payee, amount, own) in table {
+        assert_eq!(offer.is_paid_by(payer, payee, amount), own, "{payer} → {payee}: {amount}");
     }
 }
 

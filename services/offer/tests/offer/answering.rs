@@ -1,6 +1,9 @@
 //! Accepting, refusing and withdrawing offers.
 
-use crate::support::{Market, PRICE, negotiated, timeless};
+use crate::{
+    gateway::Mood,
+    support::{Market, PRICE, negotiated, timeless},
+};
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -63,6 +66,50 @@ async fn an_answer_that_comes_too_late_is_refused() {
         assert_eq!(market.status(&offer).await, before.last().copied().unwrap_or("offerPlaced"));
         assert_eq!(market.service.published_types().await, Vec::<String>::new());
     }
+}
+
+/// Deal decides which came first: the buyer's word, or the seller's confirmation.
+#[tokio::test]
+async fn a_transfer_is_called_off_before_its_offer_is_withdrawn() {
+    let market = Market::open().await;
+    market.post(1).await;
+    let mut body = negotiated(1, "kim@home", 510_000);
+    body["payMethod"] = json!("bankTransfer");
+    let payment =
+        |state: &str| json!({"paymentId": 7, "sellerId": "seller", "amount": 510_000, "state": state});
+    let table = [
+        // what deal lists, what it makes of the call-off → what becomes of the withdrawal
+        (Some("awaitingDeposit"), Some("canceled"), 200, 2),
+        // It has not begun yet, or is over.
+        (None, None, 200, 1),
+        (Some("canceled"), None, 200, 1),
+        (Some("held"), None, 409, 1),
+    ];
+    for (listed, called_off, status, asked) in table {
+        let offer = market.place(body.clone()).await.expect(201);
+        let payments: Vec<_> = listed.iter().map(|state| payment(state)).collect();
+        market.gateway.tell("/payments", json!({"_embedded": {"payments": payments}}));
+        market.gateway.tell("/payments/7", payment(called_off.unwrap_or("held")));
+        // Who may not withdraw it calls nothing off.
+        let wrong = json!({"offerStatus": "offerCanceled", "qty": 5});
+        market.patch(&offer, wrong).await.expect_problem(409, "fields-disagree");
+        assert_eq!(market.gateway.asked("/payments"), 0);
+        let reply = market.answer(&offer, "offerCanceled").await;
+        assert_eq!((reply.status.as_u16(), market.gateway.asked("/payments")), (status, asked), "{listed:?}");
+        if status == 409 {
+            reply.expect_problem(409, "deposit-confirmed");
+            assert_eq!(market.status(&offer).await, "offerPlaced");
+            // The seller can, also after having accepted it.
+            market.answer(&offer, "offerAccepted").await.expect(200);
+            market.service.published().await;
+            market.answer(&offer, "offerRefused").await.expect(200);
+            assert_eq!(market.service.published_types().await, ["OfferRefused"]);
+        }
+    }
+    let offer = market.place(body).await.expect(201);
+    market.gateway.mood(Mood::Refuses(3));
+    assert_eq!(market.answer(&offer, "offerCanceled").await.status.as_u16(), 503);
+    assert_eq!(market.status(&offer).await, "offerPlaced", "nothing is decided without an answer");
 }
 
 #[tokio::test]

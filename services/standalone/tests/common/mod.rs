@@ -9,6 +9,7 @@ use chassis::{
     bus::KafkaSettings,
     inbox::Reactions,
     service::Service,
+    settings::OwnSettings,
     testing::{self, Client, Reply, eventually},
 };
 use serde_json::{Value, json};
@@ -78,7 +79,12 @@ impl Market {
             port: 0,
             database: Database::Running(Box::new(database.clone())),
             kafka: kafka.clone(),
-            services: SERVICES.into_iter().chain([console as fn() -> Service]).collect(),
+            database_pool: 10,
+            services: SERVICES
+                .into_iter()
+                .chain([console as fn() -> Service])
+                .map(|service| service())
+                .collect(),
         };
         let marketplace = Marketplace::start(&plan, tune).await.unwrap_or_else(|error| panic!("{error}"));
         let client = Client::new(format!("http://{}", marketplace.gateway));
@@ -258,5 +264,6 @@ pub fn console() -> Service {
             },
         ),
         sweep: None,
+        settings: OwnSettings::none(),
     }
 }

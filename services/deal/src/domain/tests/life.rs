@@ -99,6 +99,33 @@ fn writes(
 }
 
 #[test]
+fn money_says_who_ends_a_deal_and_who_calls_it_off() {
+    use PayMethod::{BankTransfer, Wallet};
+    let buyer_only = Err(Refusal::NotYours("buyer"));
+    let confirmed = Err(Refusal::Payment(crate::domain::payment::Refusal::DepositConfirmed));
+    for &from in DealStatus::ALL {
+        for &to in DealStatus::ALL {
+            for paid in [None, Some(Wallet), Some(BankTransfer)] {
+                for actor in [None, Some("buyer"), Some("seller")] {
+                    let expected = match (to, paid, actor) {
+                        (DealStatus::DealEnded, Some(_), Some("seller")) => buyer_only.clone(),
+                        // On its way, the buyer asks, and the seller consents.
+                        (DealStatus::DealCanceled, Some(BankTransfer), Some("buyer"))
+                            if from == DealStatus::DealReserved =>
+                        {
+                            confirmed.clone()
+                        }
+                        _ => Ok(()),
+                    };
+                    let case = format!("{from} → {to} by {actor:?}, paid by {paid:?}");
+                    assert_eq!(deal(from).may_become(to, actor, paid), expected, "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn a_meeting_is_moved_while_it_is_ahead() {
     let on = |day: OffsetDateTime, place: &str| Meeting {
         reserve_dt: Some(day.into()),

@@ -1,7 +1,7 @@
 //! Every payment × every command by everyone: what it becomes, what moves, and what is told.
 
 use super::*;
-use crate::domain::payment::{Account, Movement, Outcome, Payment, Refusal};
+use crate::domain::payment::{Account, Again, Asked, Movement, Outcome, Payment, Refusal};
 use shared_events::{DealEvent, PaymentState, Publish};
 
 const BUYER: Account<'_> = Account::User("buyer");
@@ -107,11 +107,12 @@ fn every_command_on_every_state_by_everyone() {
     #[rustfmt::skip]
     let table = [
         // state           confirmed             without units         called off                     released  refunded
-        (AwaitingDeposit, [deposited,            into_wallet,          called_off.clone(),            Same,     called_off]),
+        (AwaitingDeposit, [deposited,            into_wallet.clone(),  called_off.clone(),            Same,     called_off]),
         (Held,            [Same,                 Same,                 No(Refusal::DepositConfirmed), paid_out, paid_back]),
         (Released,        [late(Released, Held), late(Released, Held), late(Released, Canceled),      Same,     Same]),
         (Refunded,        [late(Refunded, Held), late(Refunded, Held), late(Refunded, Canceled),      Same,     Same]),
-        (Canceled,        [late(Canceled, Held), late(Canceled, Held), Same,                          Same,     Same]),
+        // Too late is not in vain: the money is there.
+        (Canceled,        [into_wallet.clone(),  into_wallet,          Same,                          Same,     Same]),
         (Failed,          [late(Failed, Held),   late(Failed, Held),   late(Failed, Canceled),        Same,     Same]),
     ];
     assert_eq!(table.len(), PaymentState::ALL.len());
@@ -133,6 +134,54 @@ fn every_command_on_every_state_by_everyone() {
         }
         check(payment.clone(), &released, "release", |it| Ok(it.release(LATER)));
         check(payment, &refunded, "refund", |it| Ok(it.refund("offer-canceled", LATER)));
+    }
+}
+
+#[test]
+fn a_payment_is_asked_for_again() {
+    use Again::{Anew, AsItIs};
+    use PaymentState::*;
+    use Refusal::{OfferClosed, PaymentDiffers};
+    #[rustfmt::skip]
+    let table = [
+        // state           as before, offer unseen / seen        on other terms, offer unseen / seen
+        (AwaitingDeposit, [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        (Held,            [Ok(AsItIs), Ok(AsItIs)],             [Ok(Anew), Err(PaymentDiffers)]),
+        (Released,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        // Given back because nobody had heard of the offer.
+        (Refunded,        [Ok(Anew), Err(OfferClosed)],         [Ok(Anew), Err(OfferClosed)]),
+        (Canceled,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        (Failed,          [Ok(Anew), Ok(Anew)],                 [Ok(Anew), Ok(Anew)]),
+    ];
+    assert_eq!(table.len(), PaymentState::ALL.len());
+    for (state, as_before, otherwise) in table {
+        let payment = payment(PayMethod::Wallet, state);
+        let same = Asked {
+            offer_id: payment.offer_id,
+            post_id: payment.post_id,
+            user_id: payment.user_id.clone(),
+            seller_id: payment.seller_id.clone(),
+            amount: payment.amount,
+            qty: payment.qty,
+            pay_method: payment.pay_method,
+            expires_dt: Some(LATER),
+        };
+        let other = [
+            Asked { post_id: 2, ..same.clone() },
+            Asked { seller_id: "accomplice".into(), ..same.clone() },
+            Asked { amount: 1, ..same.clone() },
+            Asked { qty: 1, ..same.clone() },
+        ];
+        for (offer_seen, index) in [(false, 0), (true, 1)] {
+            assert_eq!(payment.ask_again(&same, offer_seen), as_before[index], "{state}, seen: {offer_seen}");
+            for other in &other {
+                let case = format!("{state}, seen: {offer_seen}, {other:?}");
+                assert_eq!(payment.ask_again(other, offer_seen), otherwise[index], "{case}");
+                let mut anew = payment.clone();
+                anew.change_terms(other);
+                assert_eq!(anew.ask_again(other, offer_seen), as_before[index], "{case}");
+            }
+        }
     }
 }
 
