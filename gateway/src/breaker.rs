@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    ops::ControlFlow,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU8, Ordering},
@@ -108,26 +109,31 @@ impl Breaker {
     }
 
     /// Makes the call, if it may be made. An answer of 500 or above, one that takes longer than `slow_after` and none
-    /// within `timeout` are failures. A 4xx is an answer like any other: the service is well.
+    /// within `timeout` are failures. A 4xx is an answer like any other: the service is well. A call that could not be
+    /// made and will be tried again (`Continue`) is none.
     ///
     /// # Errors
     /// 503 `circuit-open` at once while the breaker holds calls off, 503 `upstream-timeout`, or the call's own.
-    pub async fn call(
+    pub async fn call<Again>(
         &self,
-        call: impl Future<Output = Result<Response, Problem>>,
-    ) -> Result<Response, Problem> {
-        let mut permit = self.admit()?;
+        call: impl Future<Output = ControlFlow<Result<Response, Problem>, Again>>,
+    ) -> ControlFlow<Result<Response, Problem>, Again> {
+        let mut permit = match self.admit() {
+            Ok(permit) => permit,
+            Err(rejected) => return ControlFlow::Break(Err(rejected)),
+        };
         // The time-out is in here because a call that is given up outside of it teaches the breaker nothing.
         let answer = tokio::time::timeout(self.settings.timeout, call).await.unwrap_or_else(|_| {
             permit.timed_out = true;
-            Err(Problem::unavailable(
+            ControlFlow::Break(Err(Problem::unavailable(
                 "upstream-timeout",
                 "The service takes too long to answer. Please try again.",
                 1,
-            ))
+            )))
         });
-        let status = answer.as_ref().map_or_else(Problem::status, Response::status);
-        permit.finish(status);
+        if let ControlFlow::Break(answer) = &answer {
+            permit.finish(answer.as_ref().map_or_else(Problem::status, Response::status));
+        }
         answer
     }
 
@@ -172,7 +178,8 @@ impl Breaker {
     }
 }
 
-/// Leave to make one call. Dropped without [`finish`](Permit::finish), the call was given up by its client.
+/// Leave to make one call. Dropped without [`finish`](Permit::finish), the call was given up by its client, or not
+/// made.
 struct Permit<'a> {
     breaker: &'a Breaker,
     phase: u64,

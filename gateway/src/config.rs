@@ -6,7 +6,7 @@ use axum::http::Uri;
 use chassis::{telemetry::LogSettings, wire::duration};
 use clap::{Args, Parser};
 
-use crate::breaker;
+use crate::{breaker, rate};
 
 /// The gateway: one address for the five services.
 #[derive(Debug, Clone, Parser)]
@@ -24,16 +24,34 @@ pub struct Config {
     /// How many requests may wait for an answer at once; more are told to come back (503).
     #[arg(long, env, default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_in_flight: u32,
+    /// How many of them may wait for the same service, so that one that hangs does not take the places of the others'.
+    #[arg(long, env, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_in_flight_per_service: u32,
+    /// How many connections may be open; more wait until one is closed. Each takes a file descriptor, and its request
+    /// another one.
+    #[arg(long, env, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+    /// How long a client may take over the head of a request, and again over its body; how long an unused connection is
+    /// kept, and three times as long an answer that is not read.
+    #[arg(long, env, default_value = "10s", value_parser = duration)]
+    pub client_timeout: Duration,
     /// How long a service may take to begin its answer; the body may take as long as it wants.
     #[arg(long, env, default_value = "10s", value_parser = duration)]
     pub request_timeout: Duration,
     /// How long a connection to a service may take.
     #[arg(long, env, default_value = "1s", value_parser = duration)]
     pub connect_timeout: Duration,
+    /// How long a service that cannot be connected to is waited for: as long as its restart takes. After that its requests
+    /// fail at once, until it is back.
+    #[arg(long, env, default_value = "3s", value_parser = duration)]
+    pub restart_patience: Duration,
     /// Believe the X-Forwarded-* headers of whoever connects. Only behind an ingress that sets them itself: by
     /// default the gateway is the edge, and overwrites what a client claims there.
     #[arg(long, env)]
     pub trust_forwarded: bool,
+    /// How much one address and one user may ask.
+    #[command(flatten)]
+    pub rate: rate::RateSettings,
     /// The circuit breakers.
     #[command(flatten)]
     pub breaker: breaker::Settings,

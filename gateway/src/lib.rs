@@ -1,18 +1,21 @@
 //! The gateway: one address for the five services. This file is its whole tower stack; `routes` says what goes where,
-//! `proxy` how, and `breaker` when not.
+//! `proxy` how, and `breaker`, `rate` and `upstream` when not.
 
 pub mod breaker;
 pub mod config;
 pub mod proxy;
+pub mod rate;
 pub mod routes;
+pub mod security;
+pub mod upstream;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use axum::{
     BoxError, Json, Router,
     error_handling::HandleErrorLayer,
     extract::{Request, State},
-    http::{HeaderName, Method, header},
+    http::{HeaderName, Method, Uri, header},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{MethodRouter, any, get},
@@ -22,7 +25,7 @@ use chassis::{
     metrics::{self, Metrics},
     problem::{self, Problem},
     request_id::{self, X_REQUEST_ID},
-    server,
+    server::{self, BodyLimit, Limits},
 };
 use serde_json::{Map, json};
 use tokio::net::TcpListener;
@@ -39,7 +42,9 @@ pub use config::{Config, Upstreams};
 
 use breaker::{Breaker, BreakerMetrics};
 use proxy::Proxy;
+use rate::RateLimits;
 use routes::{GUARDED, ROUTES};
+use upstream::{Presence, Upstream};
 
 /// The gateway's router.
 pub fn router(config: &Config) -> Router {
@@ -48,14 +53,26 @@ pub fn router(config: &Config) -> Router {
 
 /// Serves until `shutdown`; the requests in flight are finished first.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
-    server::serve(listener, with_shutdown(&config, shutdown.clone()), shutdown).await
+    let limits = Limits {
+        connections: config.max_connections as usize,
+        head: config.client_timeout,
+        unread: config.client_timeout * 3,
+    };
+    server::serve_within(limits, listener, with_shutdown(&config, shutdown.clone()), shutdown).await
 }
 
 fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
     let metrics = Metrics::new();
     let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded, shutdown.clone());
 
+    let rates = Arc::new(RateLimits::new(&config.rate, config.trust_forwarded, user_of(config)));
+    let bodies = BodyLimit { within: config.client_timeout, ..BodyLimit::SERVICE };
+
     let proxied = ServiceBuilder::new()
+        // First, so that who asks too much costs nothing more.
+        .layer(from_fn_with_state(rates, rate::limit))
+        // Before the limit on requests in flight, so that slow senders take no place in it.
+        .layer(from_fn(proxy::receive))
         // What the two layers below say in their own words becomes an answer.
         .layer(HandleErrorLayer::new(rescue))
         // Too many waiting already? Say so at once: a queue would only make everyone late.
@@ -77,14 +94,16 @@ fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
     let everything = ServiceBuilder::new()
         // Outermost, so that every answer has its id and is counted as what the client gets.
         .layer(from_fn_with_state(metrics.clone(), request_id::observe))
+        // Whatever answers below, a browser takes it for nothing but what it is.
+        .layer(from_fn_with_state(proxy.clone(), security::headers))
         // Any web page may use this API: it has no cookies that a foreign page could ride on.
         .layer(cors())
         // Problems from anywhere below learn the path they are about.
         .layer(from_fn(problem::name_instance))
         // A panic is a 500 for one request, not a broken connection.
         .layer(server::catch_panic())
-        // Before the limit on requests in flight, so that slow senders of what is refused anyway take no place in it.
-        .layer(from_fn_with_state(server::MAX_BODY, server::limit_body));
+        // Before a body is read by whoever it is for.
+        .layer(from_fn_with_state(bodies, server::limit_body));
 
     services(config, &proxy, &BreakerMetrics::new(&metrics))
         // Only what is passed on is limited: the gateway's own health and metrics answer in any weather.
@@ -97,13 +116,25 @@ fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
 
 /// Everything that goes to a service.
 fn services(config: &Config, proxy: &Proxy, metrics: &BreakerMetrics) -> Router {
+    let mut known = HashMap::new();
+    let mut upstream = |base: &Uri| -> Arc<Upstream> {
+        let new = || {
+            let presence = Presence::new(base, config.connect_timeout, config.restart_patience);
+            Arc::new(Upstream::new(base.clone(), Arc::new(presence), config.max_in_flight_per_service))
+        };
+        known.entry(base.clone()).or_insert_with(new).clone()
+    };
     let guarded = GUARDED.iter().fold(Router::new(), |router, call| {
         let breaker = Breaker::new(call.breaker, config.breaker.clone(), metrics.clone());
-        let upstream = Arc::new((call.upstream)(&config.upstreams).clone());
-        router.route(call.path, guarded(proxy.clone(), upstream, call.method.clone(), Arc::new(breaker)))
+        let service = upstream((call.upstream)(&config.upstreams));
+        // With places of its own: neither do users' requests take those of the services', nor the other way round.
+        let own =
+            Upstream::new(service.base.clone(), service.presence.clone(), config.max_in_flight_per_service);
+        let through = Some((call.method.clone(), own, breaker));
+        router.route(call.path, passing(proxy.clone(), service, through))
     });
-    ROUTES.iter().fold(guarded, |router, (name, upstream)| {
-        let to = plain(proxy.clone(), Arc::new(upstream(&config.upstreams).clone()));
+    ROUTES.iter().fold(guarded, |router, (name, base)| {
+        let to = passing(proxy.clone(), upstream(base(&config.upstreams)), None);
         // Everything below the prefix; in so many words, because `{*rest}` alone leaves no place for a `{id}` beside it.
         ["", "/", "/{id}", "/{id}/", "/{id}/{*rest}"]
             .iter()
@@ -113,23 +144,24 @@ fn services(config: &Config, proxy: &Proxy, metrics: &BreakerMetrics) -> Router 
     })
 }
 
-/// Passes every method on.
-fn plain(proxy: Proxy, upstream: Arc<axum::http::Uri>) -> MethodRouter {
-    any(async move |request: Request| proxy.forward(&upstream, request).await)
+/// Passes every method on; one of them, perhaps, through a breaker and to places of its own.
+fn passing(
+    proxy: Proxy,
+    upstream: Arc<Upstream>,
+    guarded: Option<(Method, Upstream, Breaker)>,
+) -> MethodRouter {
+    let guarded = Arc::new(guarded);
+    any(async move |request: Request| match &*guarded {
+        Some((method, own, breaker)) if request.method() == *method => {
+            proxy.forward(own, Some(breaker), request).await
+        }
+        _ => proxy.forward(&upstream, None, request).await,
+    })
 }
 
-/// Passes every method on, one of them through a breaker.
-fn guarded(
-    proxy: Proxy,
-    upstream: Arc<axum::http::Uri>,
-    method: Method,
-    breaker: Arc<Breaker>,
-) -> MethodRouter {
-    any(async move |request: Request| {
-        let guarded = request.method() == method;
-        let call = proxy.forward(&upstream, request);
-        if guarded { breaker.call(call).await } else { call.await }
-    })
+/// How the limit on users tells them apart.
+fn user_of(_config: &Config) -> rate::UserOf {
+    Box::new(|_| None)
 }
 
 /// The answer to what the tower layers refuse.

@@ -1,21 +1,28 @@
 //! Passing a request on and its answer back, streaming both ways.
 
-use std::{error::Error, iter, net::SocketAddr, time::Duration};
+use std::{
+    error::Error,
+    iter, mem,
+    net::SocketAddr,
+    ops::ControlFlow::{Break, Continue},
+    time::Duration,
+};
 
 use axum::{
-    body::{Body, HttpBody},
+    body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header,
         uri::{Authority, Parts, PathAndQuery},
     },
+    middleware::Next,
     response::Response,
 };
 use chassis::{
     problem::{self, Problem},
-    server,
+    server::{self, BodyTooSlow, Limits},
 };
-use futures::StreamExt;
+use futures::{StreamExt, stream};
 use http_body_util::LengthLimitError;
 use hyper_util::{
     client::legacy::{Client, Error as ClientError, connect::HttpConnector},
@@ -23,16 +30,23 @@ use hyper_util::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::{breaker::Breaker, upstream::Upstream};
+
 /// Idle connections kept to each service. Far more than clients are expected at once: with too few, every burst
 /// opens and closes thousands of connections, which costs more than the requests.
 const IDLE_CONNECTIONS: usize = 1024;
 
 /// Sooner than the services close an unused connection, so that none is used in the moment it is being closed.
-const IDLE_TIMEOUT: Duration = server::HEADER_TIMEOUT.checked_div(2).expect("two is not zero");
+const IDLE_TIMEOUT: Duration = Limits::SERVICE.head.checked_div(2).expect("two is not zero");
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// As much of a body is read before the request takes a place, and is kept in case it has to be sent again.
+/// Nearly every body here is shorter.
+const READ_AHEAD: usize = 64 << 10;
+
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Headers that concern one connection and are not passed on (RFC 9110, 7.6.1), beside those that `Connection`
 /// names.
@@ -79,16 +93,23 @@ impl Proxy {
         Self { client, trust_forwarded, shutdown }
     }
 
-    /// Passes the request on to `upstream`, its path and query as they came.
+    /// Passes the request on to the service, its path and query as they came; through the breaker, if there is one.
     ///
-    /// A request that could not be sent because its pooled connection had just been closed is sent again by the client
-    /// itself. One that broke after it was sent is repeated only if it reads: another may have been carried out.
+    /// A request that could not be sent, because its pooled connection had just been closed or because the service is
+    /// being restarted, is sent again. One that broke after it was sent is repeated, once, only if that does no harm:
+    /// another may have been carried out.
     ///
     /// # Errors
-    /// 503 `upstream-unavailable` if the service cannot be reached, 4xx if the request is at fault.
-    pub async fn forward(&self, upstream: &Uri, mut request: Request) -> Result<Response, Problem> {
+    /// 503 `upstream-unavailable` if the service cannot be reached, 503 of the breaker, 4xx if the request is at fault.
+    pub async fn forward(
+        &self,
+        to: &Upstream,
+        breaker: Option<&Breaker>,
+        mut request: Request,
+    ) -> Result<Response, Problem> {
+        let _place = to.place()?;
         let path = request.uri().path_and_query().filter(|path| !has_dot_segment(path.path()));
-        let target = match join(upstream, path) {
+        let target = match join(&to.base, path) {
             Some(target) => target,
             None => return Err(problem::no_such_path().await),
         };
@@ -96,19 +117,38 @@ impl Proxy {
         *request.uri_mut() = target;
         *request.version_mut() = Version::HTTP_11;
 
-        let again = repeatable(&request);
-        let error = match self.client.request(request).await {
-            Ok(response) => return Ok(back(response, &self.shutdown)),
-            Err(error) => error,
-        };
-        match again {
-            Some(again) if !error.is_connect() => self
-                .client
-                .request(again)
-                .await
-                .map(|response| back(response, &self.shutdown))
-                .map_err(|e| refused(&e)),
-            _ => Err(refused(&error)),
+        let mut may_repeat = harmless_twice(&request);
+        loop {
+            // Before the breaker: a restart that is waited for is neither slow nor a failure.
+            to.presence.awaited().await;
+            let copy = copy(&request);
+            let sent = async {
+                let error = match self.client.request(request).await {
+                    Ok(response) => return Break(Ok(back(response, &self.shutdown))),
+                    Err(error) => error,
+                };
+                let again = match error.is_connect() {
+                    true => to.presence.refused(),
+                    false => mem::take(&mut may_repeat),
+                };
+                match copy.filter(|_| again) {
+                    Some(copy) => Continue(copy),
+                    None => Break(Err(refused(&error))),
+                }
+            };
+            let answer = match breaker {
+                Some(breaker) => breaker.call(sent).await,
+                None => sent.await,
+            };
+            match answer {
+                Continue(again) => request = again,
+                Break(answer) => {
+                    if answer.is_ok() {
+                        to.presence.answered();
+                    }
+                    return answer;
+                }
+            }
         }
     }
 
@@ -118,8 +158,7 @@ impl Proxy {
     /// 400 unless there is exactly one valid host.
     pub fn public_address(&self, request: &Request) -> Result<PublicAddress, Problem> {
         let headers = request.headers();
-        let given = |name| self.trust_forwarded.then(|| headers.get(name).cloned()).flatten();
-        let proto = given(FORWARDED_PROTO).unwrap_or(HeaderValue::from_static("http"));
+        let proto = self.scheme(headers);
         let mut hosts = headers.get_all(header::HOST).iter();
         let host = match (request.uri().authority(), hosts.next(), hosts.next()) {
             // A request line with a whole URL in it overrides the Host header (RFC 9112, 3.2.2).
@@ -127,11 +166,20 @@ impl Proxy {
             (None, Some(host), None) => Some(host.clone()),
             _ => None,
         };
-        let host = given(FORWARDED_HOST).or(host);
+        let host = self.forwarded(headers, &FORWARDED_HOST).or(host);
         match host.filter(|host| Authority::try_from(host.as_bytes()).is_ok()) {
             Some(host) => Ok(PublicAddress { proto, host }),
             None => Err(Problem::malformed("A request needs one valid Host header.")),
         }
+    }
+
+    /// `http` or `https`: how the client came.
+    pub fn scheme(&self, headers: &HeaderMap) -> HeaderValue {
+        self.forwarded(headers, &FORWARDED_PROTO).unwrap_or(HeaderValue::from_static("http"))
+    }
+
+    fn forwarded(&self, headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+        headers.get(name).filter(|_| self.trust_forwarded).cloned()
     }
 
     fn set_headers(&self, request: &mut Request) -> Result<(), Problem> {
@@ -189,16 +237,72 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The same request once more, if repeating it can do no harm.
-fn repeatable(request: &Request) -> Option<Request> {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    (reads && request.body().is_end_stream()).then(|| {
-        let mut again = Request::new(Body::empty());
-        again.method_mut().clone_from(request.method());
-        again.uri_mut().clone_from(request.uri());
-        again.headers_mut().clone_from(request.headers());
-        again
+/// A body that was short enough to be read whole, in the extensions of its request.
+#[derive(Clone)]
+struct Received(Bytes);
+
+/// Layer: reads a short body whole before the request goes on, and the beginning of a long one, so that a slow sender
+/// takes nobody's place.
+pub async fn receive(request: Request, next: Next) -> Result<Response, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(next.run(request).await);
+    }
+    let (mut parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let (mut read, mut length) = (Vec::new(), 0);
+    while length <= READ_AHEAD {
+        match body.next().await {
+            Some(Ok(bytes)) => {
+                length += bytes.len();
+                read.push(bytes);
+            }
+            Some(Err(error)) => return Err(unreadable(&error)),
+            None => {
+                let whole = match <[Bytes; 1]>::try_from(read) {
+                    Ok([whole]) => whole,
+                    Err(read) => read.concat().into(),
+                };
+                parts.extensions.insert(Received(whole.clone()));
+                return Ok(next.run(Request::from_parts(parts, whole.into())).await);
+            }
+        }
+    }
+    let body = Body::from_stream(stream::iter(read).map(Ok).chain(body));
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Why a body could not be read to its end.
+fn unreadable(error: &axum::Error) -> Problem {
+    at_fault(error).unwrap_or_else(|| Problem::malformed("The body broke off."))
+}
+
+/// The 4xx for what a client did wrong, if an error comes of that.
+fn at_fault(error: &(dyn Error + 'static)) -> Option<Problem> {
+    iter::successors(Some(error), |cause| Error::source(*cause)).find_map(|cause| match cause {
+        cause if cause.is::<LengthLimitError>() => Some(server::payload_too_large()),
+        cause if cause.is::<BodyTooSlow>() => Some(server::body_too_slow()),
+        _ => None,
     })
+}
+
+/// Whether a request may be carried out twice: it reads, or the service knows it by its key and repeats its answer.
+fn harmless_twice(request: &Request) -> bool {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    reads || request.headers().contains_key(IDEMPOTENCY_KEY)
+}
+
+/// The same request once more, if all of it is at hand.
+fn copy(request: &Request) -> Option<Request> {
+    let received = request.extensions().get::<Received>();
+    let body = received.map(|received| Body::from(received.0.clone()));
+    let mut again = Request::new(body.or_else(|| request.body().is_end_stream().then(Body::empty))?);
+    again.method_mut().clone_from(request.method());
+    again.uri_mut().clone_from(request.uri());
+    again.headers_mut().clone_from(request.headers());
+    if let Some(received) = received {
+        again.extensions_mut().insert(received.clone());
+    }
+    Some(again)
 }
 
 /// The service's answer as ours.
@@ -216,18 +320,16 @@ fn back(response: axum::http::Response<hyper::body::Incoming>, shutdown: &Cancel
 
 /// Why there is no answer.
 fn refused(error: &ClientError) -> Problem {
-    if error.is_connect() {
-        tracing::warn!(%error, cause = error.source(), "cannot connect to the service");
-        let detail = "The service is not available at the moment. Please try again.";
-        return Problem::unavailable("upstream-unavailable", detail, 1);
-    }
-    let mut causes = iter::successors(error.source(), |cause| Error::source(*cause));
-    if causes.any(|cause| cause.is::<LengthLimitError>()) {
-        return server::payload_too_large();
-    }
-    tracing::warn!(%error, cause = error.source(), "the service broke off");
-    let detail = "The service broke off; what was asked for may or may not have been done. Please look before trying again.";
-    Problem::unavailable("upstream-unavailable", detail, 1)
+    let detail = match error.is_connect() {
+        true => "The service is not available at the moment. Please try again.",
+        false => {
+            "The service broke off; what was asked for may or may not have been done. Please look before trying again."
+        }
+    };
+    at_fault(error).unwrap_or_else(|| {
+        tracing::warn!(%error, cause = error.source(), "the service did not answer");
+        Problem::unavailable("upstream-unavailable", detail, 1)
+    })
 }
 
 #[cfg(test)]

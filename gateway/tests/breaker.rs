@@ -43,7 +43,7 @@ impl World {
                 "fail" => return StatusCode::INTERNAL_SERVER_ERROR,
                 "unknown" => return StatusCode::NOT_FOUND,
                 "wait" => waiting.acquire().await.unwrap().forget(),
-                "slow" => tokio::time::sleep(Duration::from_millis(60)).await,
+                "slow" => tokio::time::sleep(Duration::from_millis(600)).await,
                 _ => {}
             }
             StatusCode::OK
@@ -136,29 +136,43 @@ async fn opens_at_the_tenth_call_when_half_failed_and_rejects_at_once() {
 }
 
 #[tokio::test]
-async fn a_window_of_twenty_forgets() {
-    let world = World::new(1000, 2000, 60_000).await;
-    // Nine failures are too few, and they leave the window one by one as new ones come in.
-    world.ask_all(&[("ok", 10), ("fail", 9), ("ok", 11), ("fail", 9)]).await;
-    assert_eq!(world.state().await, CLOSED);
-    world.ask_all(&[("fail", 1)]).await;
-    assert_eq!(world.state().await, OPEN);
+async fn what_opens_it() {
+    type Calls = &'static [(&'static str, usize)];
+    let table: &[(&str, Calls, Option<f64>)] = &[
+        ("half of ten have failed", &[("ok", 5), ("fail", 5)], OPEN),
+        ("less than half", &[("ok", 6), ("fail", 4)], CLOSED),
+        ("nine are too few to tell", &[("fail", 9)], CLOSED),
+        ("slow is as bad as failed", &[("ok", 5), ("slow", 3), ("fail", 2)], OPEN),
+        ("a 4xx never counts", &[("unknown", 30)], CLOSED),
+        ("nor does it hide failures", &[("unknown", 5), ("fail", 5)], OPEN),
+        // Nine failures leave the window one by one as new calls come in.
+        ("a window of twenty forgets", &[("ok", 10), ("fail", 9), ("ok", 11), ("fail", 9)], CLOSED),
+        ("half of the last twenty", &[("ok", 30), ("fail", 10)], OPEN),
+    ];
+    let rows = table.iter().map(async |(why, calls, expected)| {
+        let world = World::new(500, 2000, 60_000).await;
+        world.ask_all(calls).await;
+        assert_eq!(world.state().await, *expected, "{why}");
+    });
+    futures::future::join_all(rows).await;
 }
 
 #[tokio::test]
-async fn a_4xx_never_counts() {
+async fn the_check_of_a_post_and_payments_have_a_breaker_each() {
     let world = World::new(1000, 2000, 60_000).await;
-    world.ask_all(&[("unknown", 30)]).await;
-    assert_eq!(world.state().await, CLOSED);
-    assert_eq!(world.count("circuit_breaker_calls_total", "outcome", "success").await, Some(30.0));
+    world.ask_all(&[("fail", 10)]).await;
+    assert_eq!(world.state().await, OPEN);
+    let pay = || world.client.post(world.gateway.url("/payments")).body("{}").send();
+    assert_eq!(pay().await.unwrap().text().await.unwrap(), "plain");
+    let payments = metric(&world.gateway, r#"circuit_breaker_state{name="payments"}"#).await;
+    assert_eq!(payments, CLOSED);
 }
 
 #[tokio::test]
 async fn a_slow_answer_is_delivered_and_counts() {
     let world = World::new(30, 2000, 60_000).await;
-    for _ in 0..10 {
-        assert_eq!(world.ask("slow").await.status(), StatusCode::OK);
-    }
+    let slow = futures::future::join_all((0..10).map(|_| world.ask("slow"))).await;
+    assert!(slow.iter().all(|response| response.status() == StatusCode::OK));
     assert_eq!(world.state().await, OPEN);
     assert_eq!(world.count("circuit_breaker_calls_total", "outcome", "slow").await, Some(10.0));
 }

@@ -12,7 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{Router, http::StatusCode, routing::post};
+use axum::{
+    Router,
+    body::Body,
+    http::StatusCode,
+    routing::{get, post},
+};
 use common::*;
 use reqwest::Client;
 use tokio::{
@@ -92,11 +97,19 @@ async fn a_service_that_is_down_is_a_503_and_the_others_work() {
     let (service, _) = echoing().await;
     let mut config = config(service.address);
     config.upstreams.post = format!("http://{}", nobody().await).parse().unwrap();
+    config.restart_patience = Duration::from_millis(200);
     let gateway = gateway(config).await;
+    let begun = Instant::now();
     let response = Client::new().post(gateway.url("/posts")).body("{}").send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "1");
     let problem = assert_problem(response, 503, "upstream-unavailable").await;
     assert_eq!(problem["instance"], "/posts");
+    // It might have been a restart. It was none, so the next ones are refused at once.
+    assert!(begun.elapsed() >= Duration::from_millis(200), "{:?}", begun.elapsed());
+    let begun = Instant::now();
+    let response = Client::new().get(gateway.url("/posts")).send().await.unwrap();
+    assert_problem(response, 503, "upstream-unavailable").await;
+    assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
     assert_eq!(Client::new().get(gateway.url("/offers")).send().await.unwrap().status(), StatusCode::OK);
     let down = r#"http_requests_total{method="POST",route="/posts",status="503"}"#;
     assert_eq!(metric(&gateway, down).await, Some(1.0));
@@ -138,6 +151,168 @@ async fn too_many_at_once_are_told_to_come_back_and_health_answers_still() {
         assert_eq!(task.await.unwrap().unwrap().status(), StatusCode::OK);
     }
     assert_eq!(ask("/sales").await.unwrap().unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_takes_its_own_share_of_the_places() {
+    let entered = Arc::new(AtomicUsize::new(0));
+    let counter = entered.clone();
+    let hanging = async move || {
+        counter.fetch_add(1, SeqCst);
+        std::future::pending::<()>().await;
+    };
+    let posts = service(Router::new().fallback(hanging)).await;
+    let well = service(Router::new().fallback(async || "well")).await;
+    let mut config = config(well.address);
+    config.upstreams.post = format!("http://{}", posts.address).parse().unwrap();
+    config.max_in_flight_per_service = 2;
+    let gateway = gateway(config).await;
+    let ask = |path: &str| Client::new().get(gateway.url(path)).send();
+    let waiting = [tokio::spawn(ask("/posts")), tokio::spawn(ask("/posts/1"))];
+    until(async || entered.load(SeqCst) == 2).await;
+
+    assert_problem(ask("/posts/2").await.unwrap(), 503, "overloaded").await;
+    // The check of a post has places of its own, so it reaches the service.
+    let check = tokio::spawn(ask("/posts/2/availability"));
+    until(async || entered.load(SeqCst) == 3).await;
+    for path in ["/offers", "/deals", "/myPages", "/notifications"] {
+        assert_eq!(ask(path).await.unwrap().text().await.unwrap(), "well", "{path}");
+    }
+    waiting.into_iter().chain([check]).for_each(|task| task.abort());
+}
+
+#[tokio::test]
+async fn slow_clients_are_let_go() {
+    let (service, _) = echoing().await;
+    let gateway = gateway_with(&service, |config| {
+        config.client_timeout = Duration::from_millis(300);
+        config.max_in_flight = 1;
+    })
+    .await;
+    let post = "POST /posts HTTP/1.1\r\nHost: a\r\n";
+    let table = [
+        ("says nothing", String::new(), ""),
+        ("drips its headers", "GET /posts HTTP/1.1\r\nHost: a\r\n".to_owned(), ""),
+        ("stops in its body", format!("{post}Content-Length: 9\r\n\r\nfour"), "HTTP/1.1 408 "),
+        (
+            "stops between chunks",
+            format!("{post}Transfer-Encoding: chunked\r\n\r\n4\r\nfour\r\n"),
+            "HTTP/1.1 408 ",
+        ),
+    ];
+    let begun = Instant::now();
+    let dripping = table.into_iter().map(async |(who, sent, expected)| {
+        let stream = TcpStream::connect(gateway.address).await.unwrap();
+        let (mut reader, mut writer) = stream.into_split();
+        writer.write_all(sent.as_bytes()).await.unwrap();
+        // A drop now and then gains it no time.
+        let drip = if expected.is_empty() && !sent.is_empty() { "X" } else { "" };
+        let dripping = tokio::spawn(async move {
+            while writer.write_all(drip.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        let mut answer = Vec::new();
+        let _reset_or_not = reader.read_to_end(&mut answer).await;
+        dripping.abort();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(expected) && answer.is_empty() == expected.is_empty(), "{who}: {answer}");
+    });
+    // None of them takes the one place meanwhile.
+    let patient = async {
+        let ask = || Client::new().post(gateway.url("/posts")).body("{}").send();
+        while begun.elapsed() < Duration::from_millis(250) {
+            assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
+        }
+    };
+    futures::future::join(futures::future::join_all(dripping), patient).await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answer_is_let_go() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let counter = sent.clone();
+    let endless = async move || {
+        Body::from_stream(futures::stream::repeat_with(move || {
+            counter.fetch_add(1 << 16, SeqCst);
+            Ok::<_, std::io::Error>(vec![0u8; 1 << 16])
+        }))
+    };
+    // Held by the handler, and so gone when nobody wants its answer any more.
+    let service = service(Router::new().route("/posts", get(endless))).await;
+    let held = Arc::downgrade(&sent);
+    drop(sent);
+    let gateway = gateway_with(&service, |config| config.client_timeout = Duration::from_millis(200)).await;
+    let mut deaf = TcpStream::connect(gateway.address).await.unwrap();
+    deaf.write_all(b"GET /posts HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    until(async || held.upgrade().is_some_and(|sent| sent.load(SeqCst) > 0)).await;
+    // What the handler's route holds is one; each answer under way holds another.
+    until(async || held.strong_count() == 1).await;
+    let bytes = held.upgrade().map_or(0, |sent| sent.load(SeqCst));
+    assert!(bytes < 32 << 20, "{bytes} bytes for a client that reads none");
+    drop(deaf);
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_for_their_turn() {
+    let (service, _) = echoing().await;
+    let gateway = gateway_with(&service, |config| config.max_connections = 2).await;
+    let held = [
+        TcpStream::connect(gateway.address).await.unwrap(),
+        TcpStream::connect(gateway.address).await.unwrap(),
+    ];
+    let request = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let third = tokio::spawn(raw(gateway.address, request));
+    // Not a proof that it would wait for ever, but it is not answered at once.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!third.is_finished());
+    drop(held);
+    assert!(third.await.unwrap().starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let (service, _) = echoing().await;
+    let limited = async |trust: bool| {
+        gateway_with(&service, |config| {
+            config.rate.per_address = Some("1:3".parse().unwrap());
+            config.rate.exempt.clear();
+            config.trust_forwarded = trust;
+        })
+        .await
+    };
+    let gateway = limited(false).await;
+    let ask = |gateway: &Server, from: &str| {
+        Client::new().get(gateway.url("/posts")).header("x-forwarded-for", from.to_owned()).send()
+    };
+    for number in 0..3 {
+        // What it claims to be matters to nobody.
+        assert_eq!(ask(&gateway, &format!("9.9.9.{number}")).await.unwrap().status(), StatusCode::OK);
+    }
+    let refused = ask(&gateway, "9.9.9.9").await.unwrap();
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert_problem(refused, 429, "too-many-requests").await;
+    // A probe is no guest.
+    let health = Client::new().get(gateway.url("/readyz")).send().await.unwrap();
+    assert_eq!(health.status(), StatusCode::OK);
+    // As told: a token a second.
+    tokio::time::sleep(Duration::from_millis(1050)).await;
+    assert_eq!(ask(&gateway, "").await.unwrap().status(), StatusCode::OK);
+
+    // Behind an ingress it is the last address that counts, and without any it is a service that asks.
+    let gateway = limited(true).await;
+    for (from, expected) in
+        [("6.6.6.6, 1.1.1.1", [200, 200, 200, 429]), ("1.1.1.1, 6.6.6.6", [200, 200, 200, 429])]
+    {
+        for expected in expected {
+            assert_eq!(ask(&gateway, from).await.unwrap().status(), expected, "{from}");
+        }
+    }
+    for _ in 0..10 {
+        let response = Client::new().get(gateway.url("/posts")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use axum::{
     body::{Body, Bytes},
     extract::ConnectInfo,
     http::StatusCode,
-    routing::get,
+    routing::{any, get},
 };
 use common::*;
 use futures::StreamExt;
@@ -27,7 +27,7 @@ use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 
@@ -231,9 +231,112 @@ async fn a_read_is_repeated_when_its_connection_breaks_and_a_write_is_not() {
         StatusCode::NO_CONTENT
     );
     assert_eq!(seen.load(SeqCst), 2);
-    let response = Client::new().post(gateway.url("/posts")).body("{}").send().await.unwrap();
+    let write = || Client::new().post(gateway.url("/posts")).body("{}");
+    let response = write().send().await.unwrap();
     assert_problem(response, 503, "upstream-unavailable").await;
     assert_eq!(seen.load(SeqCst), 3);
+    // But for one that the service knows again by its key.
+    assert_eq!(seen.fetch_add(1, SeqCst), 3);
+    let response = write().header("idempotency-key", "1").send().await.unwrap();
+    assert_eq!((response.status(), seen.load(SeqCst)), (StatusCode::NO_CONTENT, 6));
+}
+
+/// Every kind of request, begun while the service is away; and the breaker takes no offence.
+#[tokio::test]
+async fn a_service_that_is_being_restarted_is_waited_for() {
+    let address = nobody().await;
+    let mut config = config(address);
+    config.breaker.slow_after = Duration::from_millis(200);
+    let gateway = gateway(config).await;
+    let client = Client::new();
+    let reads = (0..20).map(|_| client.get(gateway.url("/posts/1/availability")).send());
+    let writes = (0..20).map(|_| client.post(gateway.url("/posts")).body("four").send());
+    let answers = futures::future::join_all(reads.chain(writes).map(tokio::spawn).collect::<Vec<_>>());
+    let restarted = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        service_at(address, Router::new().fallback(any(echo))).await
+    };
+    let (_service, answers) = futures::future::join(restarted, answers).await;
+    for answer in answers {
+        let answer = answer.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let asked: Value = answer.json().await.unwrap();
+        assert_eq!(asked["length"], if asked["method"] == "POST" { 4 } else { 0 });
+    }
+    let failures = r#"circuit_breaker_calls_total{name="post-availability",outcome="failure"}"#;
+    assert_eq!(metric(&gateway, failures).await, None);
+}
+
+/// Connections that wait to be accepted and such that were used before: none is reset.
+#[tokio::test]
+async fn a_stop_resets_no_connection() {
+    let quick = || Router::new().fallback(async || "well");
+    for round in 0..20 {
+        let service = service(quick()).await;
+        let address = service.address;
+        let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        kept.write_all(request.as_bytes()).await.unwrap();
+        assert!(kept.read(&mut [0; 4096]).await.unwrap() > 0);
+
+        // The test's runtime has one thread: the server does not get to accept these before it is told to stop.
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let mut stream = std::net::TcpStream::connect(address).unwrap();
+                std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                TcpStream::from_std(stream).unwrap()
+            })
+            .collect();
+        service.stop.cancel();
+        tokio::task::yield_now().await;
+        kept.write_all(request.as_bytes()).await.unwrap();
+        for mut stream in waiting.into_iter().chain([kept]) {
+            let mut answer = String::new();
+            let read = stream.read_to_string(&mut answer).await;
+            assert!(read.is_ok() && answer.contains("connection: close"), "{round}: {read:?} {answer}");
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("well"), "{answer}");
+        }
+        service.stopped().await;
+    }
+}
+
+#[tokio::test]
+async fn answers_say_what_they_are_not_to_be_used_for() {
+    let leaky = async || ([("server", "x/1"), ("x-powered-by", "y")], "leaky");
+    let page = async || [("content-security-policy", "default-src 'self'"), ("cache-control", "max-age=60")];
+    let router = Router::new().route("/posts/page", get(page)).fallback(leaky);
+    let service = service(router).await;
+    let gateway = gateway_with(&service, |config| config.trust_forwarded = true).await;
+    let (none, own) = ("default-src 'none'", "default-src 'self'");
+    let table = [
+        // Path, a token, https; then policy and cache.
+        ("/posts/1", false, false, none, "no-cache"),
+        ("/posts/1", true, true, none, "no-store"),
+        ("/users/seller01/profile", false, true, none, "no-cache"),
+        ("/wallets/buyer01", false, false, none, "no-store"),
+        ("/postsx", false, false, none, "no-store"),
+        ("/", false, true, none, "no-store"),
+        ("/livez", false, false, none, "no-store"),
+        ("/posts/page", false, false, own, "max-age=60"),
+    ];
+    for (path, token, https, policy, cache) in table {
+        let mut request = Client::new().get(gateway.url(path));
+        if token {
+            request = request.bearer_auth("x");
+        }
+        if https {
+            request = request.header("x-forwarded-proto", "https");
+        }
+        let response = request.send().await.unwrap();
+        let header = |name: &str| response.headers().get(name).map_or("", |value| value.to_str().unwrap());
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert_eq!(header("referrer-policy"), "no-referrer", "{path}");
+        assert!(header("content-security-policy").starts_with(policy), "{path}");
+        assert_eq!(header("cache-control"), cache, "{path} {token}");
+        assert_eq!(!header("strict-transport-security").is_empty(), https, "{path}");
+        assert_eq!((header("server"), header("x-powered-by")), ("", ""), "{path}");
+    }
 }
 
 #[tokio::test]

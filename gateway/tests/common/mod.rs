@@ -36,7 +36,12 @@ impl Server {
 
 /// A service.
 pub async fn service(router: Router) -> Server {
-    let listener = server::bind("127.0.0.1", 0).await.unwrap();
+    service_at("127.0.0.1:0".parse().unwrap(), router).await
+}
+
+/// A service at this address.
+pub async fn service_at(address: SocketAddr, router: Router) -> Server {
+    let listener = server::bind(&address.ip().to_string(), address.port()).await.unwrap();
     let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
     let task = tokio::spawn(server::serve(listener, router, stop.clone()));
     Server { address, stop: stop.clone(), task, _guard: stop.drop_guard() }

@@ -76,6 +76,12 @@ impl Problem {
         Self { retry_after: Some(seconds), ..problem }
     }
 
+    /// 429 with `Retry-After`: the user may ask again in `seconds`.
+    pub fn too_many_requests(detail: impl Into<String>, seconds: u32) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail);
+        Self { retry_after: Some(seconds), ..problem }
+    }
+
     /// Our own fault. The cause is logged here, once, and never told to the client.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(%cause, "internal error");

@@ -182,7 +182,7 @@ impl Prepared {
             .with_state(self.app.clone())
             .layer(Extension(self.consumer.clone()))
             .layer(Extension(server::Stopping(shutdown)))
-            .layer(middleware::from_fn_with_state(server::MAX_BODY, server::limit_body))
+            .layer(middleware::from_fn_with_state(server::BodyLimit::SERVICE, server::limit_body))
             .layer(middleware::from_fn(name_instance))
             .layer(server::catch_panic())
             .layer(middleware::from_fn_with_state(self.app.metrics.clone(), request_id::observe))

@@ -13,7 +13,8 @@ use axum::{
 };
 use chassis::testing::{Client, eventually, serve};
 use common::Market;
-use serde_json::json;
+use futures::future::join_all;
+use serde_json::{Value, json};
 use std::{
     sync::{
         Arc,
@@ -21,6 +22,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test]
@@ -36,8 +38,10 @@ async fn with_every_other_service_stopped_posts_live_on() {
     assert_eq!(client.patch(&format!("/posts/{post_id}"), edited).await.expect(200)["price"], 1500);
     assert_eq!(client.get("/posts").await.expect(200)["page"]["totalElements"], 2);
     assert_eq!(client.get(&format!("/posts/{written}")).await.expect(200)["availableQty"], 3);
-    for path in ["/offers", "/deals", "/myPages", "/purchases", "/notifications"] {
-        let reply = client.get(path).await;
+    // All at once, because each service is waited for as if it were being restarted.
+    let away = ["/offers", "/deals", "/myPages", "/purchases", "/notifications"];
+    let replies = join_all(away.map(async |path| (path, client.get(path).await))).await;
+    for (path, reply) in replies {
         assert!(!reply.header("retry-after").is_empty(), "{path}");
         reply.expect_problem(503, "upstream-unavailable");
     }
@@ -70,6 +74,69 @@ async fn with_post_stopped_nothing_is_reserved_and_everything_else_works() {
     market.offer("buyer02", post_id).await;
     assert_eq!(client.get("/myPages?userId=seller01").await.expect(200)["page"]["totalElements"], 1);
     market.until("/notifications?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
+    market.stop().await;
+}
+
+/// A post service that accepts connections and never answers: the worst of neighbours.
+#[tokio::test]
+async fn a_hanging_post_service_holds_up_nobody_but_who_needs_it() {
+    let mut market = Market::start().await;
+    let post_id = market.post("seller01", 1000, 1).await;
+    let offer_id = market.offer("buyer01", post_id).await;
+    market.until("/purchases?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
+    let (_, post) = market.marketplace.services[0];
+    market.marketplace.stop_service("post").await;
+    // On the same port. What is accepted stays open, unread.
+    let hanging = TcpListener::bind(post).await.unwrap();
+    let held = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok(connection) = hanging.accept().await {
+            held.push(connection);
+        }
+    });
+
+    // Ten times as many as deal has connections to its database, all waiting for the check; and as many plain reads, which
+    // no breaker cuts short.
+    let wait = |path: &'static str, body: Value| {
+        let client = market.client.clone();
+        tokio::spawn(async move {
+            match body {
+                Value::Null => client.get(path).await,
+                body => client.post(path, body).await,
+            }
+        })
+    };
+    let reserve = json!({"userId": "buyer01", "postId": post_id, "offerId": offer_id});
+    let reserving: Vec<_> = (0..100).map(|_| wait("/deals", reserve.clone())).collect();
+    let reading: Vec<_> = (0..100).map(|_| wait("/posts", Value::Null)).collect();
+    let begun = Instant::now();
+    // Everybody else is served meanwhile, deal itself and its wallets too.
+    let mut slowest = Duration::ZERO;
+    while begun.elapsed() < Duration::from_secs(1) {
+        for path in ["/deals", "/offers", "/myPages", "/notifications", "/wallets/buyer01"] {
+            let before = Instant::now();
+            market.client.get(path).await.expect(200);
+            slowest = slowest.max(before.elapsed());
+        }
+        let before = Instant::now();
+        market.client.post("/wallets/buyer01/deposits", json!({"amount": 1})).await.expect(201);
+        slowest = slowest.max(before.elapsed());
+    }
+    assert!(reserving.iter().all(|task| !task.is_finished()), "they wait for post all that time");
+    assert!(slowest < Duration::from_millis(500), "{slowest:?}");
+    for refused in join_all(reserving).await {
+        let refused = refused.unwrap();
+        assert!(!refused.header("retry-after").is_empty());
+        refused.expect_problem(503, "dependency-unavailable");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "the check's time-out: {:?}", begun.elapsed());
+    // The breaker is open now: the next one does not wait at all.
+    let before = Instant::now();
+    market.reserve("buyer01", post_id, offer_id).await.expect_problem(503, "dependency-unavailable");
+    assert!(before.elapsed() < Duration::from_millis(500), "{:?}", before.elapsed());
+    assert_eq!(market.client.get("/deals").await.expect(200)["page"]["totalElements"], 0);
+    reading.into_iter().for_each(|task| task.abort());
+    held.abort();
     market.stop().await;
 }
 
