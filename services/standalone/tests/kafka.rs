@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+#[path = "kafka/rolling.rs"]
+mod rolling;
 
 use chassis::{
     bus::KafkaSettings,
