@@ -46,11 +46,6 @@ use rate::RateLimits;
 use routes::{GUARDED, ROUTES};
 use upstream::{Presence, Upstream};
 
-/// The gateway's router.
-pub fn router(config: &Config) -> Router {
-    with_shutdown(config, CancellationToken::new())
-}
-
 /// Serves until `shutdown`; the requests in flight are finished first.
 pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationToken) -> io::Result<()> {
     let limits = Limits {
@@ -58,10 +53,10 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         head: config.client_timeout,
         unread: config.client_timeout * 3,
     };
-    server::serve_within(limits, listener, with_shutdown(&config, shutdown.clone()), shutdown).await
+    server::serve_within(limits, listener, router(&config, shutdown.clone()), shutdown).await
 }
 
-fn with_shutdown(config: &Config, shutdown: CancellationToken) -> Router {
+fn router(config: &Config, shutdown: CancellationToken) -> Router {
     let metrics = Metrics::new();
     let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded, shutdown.clone());
 
