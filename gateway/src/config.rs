@@ -58,6 +58,9 @@ pub struct Config {
     /// The log.
     #[command(flatten)]
     pub log: LogSettings,
+    /// Only ask the one that runs already, on this port, whether it is ready; the exit code is the answer.
+    #[arg(long)]
+    pub health: bool,
 }
 
 /// The base URLs of the services: `http://host:port`, nothing after it.

@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use chassis::server;
+use chassis::{health, server};
 use clap::Parser;
 use gateway::Config;
 
@@ -11,7 +11,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Config::parse()).await {
+    let config = Config::parse();
+    if config.health {
+        return health::ask(config.port).await;
+    }
+    match run(config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");

@@ -9,7 +9,7 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +24,21 @@ pub fn up() -> Response {
 /// What readiness is answered with from the moment a process is told to stop.
 pub fn stopping() -> Problem {
     Problem::unavailable("stopping", "It is stopping.", 1)
+}
+
+/// Asks the program that listens on `port` of this machine whether it is ready; says so by the exit code. It is the health
+/// check of an image that has neither shell nor curl.
+pub async fn ask(port: u16) -> ExitCode {
+    let client = reqwest::Client::builder().no_proxy().timeout(2 * PATIENCE).build();
+    let asked =
+        async { client?.get(format!("http://127.0.0.1:{port}/readyz")).send().await?.error_for_status() };
+    match asked.await {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// The routes of the probes of a service.

@@ -75,6 +75,9 @@ struct Settings {
     gateway_url: String,
     #[command(flatten)]
     log: LogSettings,
+    /// Only ask the one that runs already, on this port, whether it is ready; the exit code is the answer.
+    #[arg(long)]
+    health: bool,
 }
 
 /// The whole `main` of a service.
@@ -89,6 +92,9 @@ pub fn main(service: fn() -> Service) -> ExitCode {
     let name = service.name;
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(async {
+            if settings.health {
+                return health::ask(settings.port.unwrap_or(service.port)).await;
+            }
             match alone(service, settings).await {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
