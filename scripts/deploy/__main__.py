@@ -1,0 +1,77 @@
+"""Runs the checks of `scripts/check-deploy`; see there."""
+
+import sys
+from pathlib import Path
+
+import environment
+import faults
+import files
+import manifests
+import network
+from tree import OVERLAYS, Tree, Unusable
+
+# Name → what it yields is wrong. Those of manifests are done once an overlay.
+CHECKS = {
+    "dockerfile": files.dockerfile,
+    "compose": files.compose,
+    "workflows": files.workflows,
+    "environment of compose": environment.of_compose,
+    "table": environment.table_is_current,
+} | {
+    f"{overlay}: {check.__name__}": (lambda tree, check=check, overlay=overlay: check(tree, overlay))
+    for overlay in OVERLAYS
+    for check in (*manifests.CHECKS, environment.environment, network.policies)
+}
+
+
+def complaints(tree, name):
+    """What one check has to say."""
+    try:
+        return list(CHECKS[name](tree))
+    except Unusable as unusable:
+        return [str(unusable)]
+
+
+def check(root):
+    tree, bad = Tree(root), 0
+    for name in CHECKS:
+        found = complaints(tree, name)
+        bad += len(found)
+        print(f"{'ok  ' if not found else 'BAD '} {name}", *found, sep="\n       ")
+    return bad
+
+
+def self_test(root):
+    """Every planted fault is found by its check, with its complaint; and every check has a fault that it finds."""
+    bad = 0
+    for fault in faults.FAULTS:
+        with faults.planted(root, fault) as tree:
+            found = complaints(tree, fault.check)
+        seen = any(fault.complaint in complaint for complaint in found)
+        bad += not seen
+        print(f"{'found ' if seen else 'MISSED'} {fault.check}: {fault.complaint}")
+        if not seen:
+            print(*found, sep="\n       ")
+    tested = {fault.check.removeprefix("production: ").removeprefix("local: ") for fault in faults.FAULTS}
+    for name in {name.removeprefix("production: ").removeprefix("local: ") for name in CHECKS} - tested:
+        bad += 1
+        print(f"MISSED {name}: no fault is planted for it")
+    return bad
+
+
+def main(arguments):
+    root = Path(__file__).resolve().parents[2]
+    match arguments:
+        case []:
+            bad = check(root)
+        case ["--self-test"]:
+            bad = self_test(root)
+        case ["--write"]:
+            environment.write_table(root)
+            bad = 0
+        case _:
+            sys.exit(f"check-deploy: unknown: {' '.join(arguments)} (see --help)")
+    sys.exit(bad > 0)
+
+
+main(sys.argv[1:])
