@@ -77,8 +77,8 @@ def of_program(where, program, said, image):
         for name in OF_POSTGRESQL:
             if not said.get(name):
                 yield f"{where}: {name} is not set, so PostgreSQL would not let it in"
-    if said.get("AUTH") == "jwt" and not (said.get("AUTH_HS256_SECRET") or said.get("AUTH_JWKS_URL")):
-        yield f"{where}: AUTH=jwt without a key"
+    if said.get("AUTH") != "jwt" or bool(said.get("AUTH_HS256_SECRET")) == bool(said.get("AUTH_JWKS_URL")):
+        yield f"{where}: not AUTH=jwt with one key"
     # Whether the values make sense only the program knows. It says so with 2; that nobody answers on this port is a 1.
     try:
         run("sh", "-c", '"$0" --health; test $? -le 1', built() / program, env=said | {"PORT": "1"})
@@ -89,7 +89,9 @@ def of_program(where, program, said, image):
 def addresses(where, said, ports):
     """Who is named without a dot is in here, and has that port. `ports` has None for whoever is not ours."""
     for name, value in said.items():
-        if name.endswith("_URL"):
+        if not value:
+            continue
+        if name.endswith(("_URL", "_ENDPOINT")):
             url = urlsplit(value)
             hosts = [(url.hostname, str(url.port or {"http": 80, "https": 443, "postgres": 5432}[url.scheme]))]
         elif name == "KAFKA_BOOTSTRAP_SERVERS":

@@ -71,7 +71,7 @@ FAULTS = [
     Fault("local: environment", "k8s/base/gateway.env", "//deal", "//deal/api", "expected http://host:port"),
     Fault("environment of compose", COMPOSE, ", PGUSER: mypage", "", "mypage: PGUSER is not set"),
     Fault("production: environment", f"{PRODUCTION}/services.env", "DATABASE_POOL=8", "DATABASE_POOL=eight", "Deployment/post: error: invalid value"),
-    Fault("production: environment", f"{PRODUCTION}/common.env", "AUTH_JWKS_URL=", "RUST_LOG=", "AUTH=jwt without a key"),
+    Fault("production: environment", f"{PRODUCTION}/common.env", "AUTH_JWKS_URL=", "RUST_LOG=", "not AUTH=jwt with one key"),
     Fault("environment of compose", COMPOSE, "GATEWAY_URL: http://gateway:8080", "GATEWAY_URL: http://gateway:8088", "leads to port 8088 of gateway"),
     Fault("environment of compose", COMPOSE, "POST_URL:", "POSTS_URL:", "gateway: POSTS_URL is set"),
     Fault("environment of compose", DOCKERFILE, "LOG_FORMAT=json", "LOG=json", "the Dockerfile sets LOG, and nobody reads it"),

@@ -78,6 +78,7 @@ def calls(tree, overlay, internal):
         values = [it["data"][name] for it in of_kind(tree.rendered(overlay), "ConfigMap") if name in it.get("data", {})]
         return int((re.search(r":(\d+)(?:[/,]|$)", values[0].partition("://")[2] or values[0]) or [0, default])[1])
 
+    told = {name for it in of_kind(tree.rendered(overlay), "ConfigMap") for name in it.get("data", {})}
     postgres, kafka = port("DATABASE_URL", 5432), port("KAFKA_BOOTSTRAP_SERVERS", 9092)
     yield "ingress", "gateway", 8080
     yield "roles", "postgres", postgres
@@ -90,8 +91,10 @@ def calls(tree, overlay, internal):
             yield program, "kafka", kafka
         if f"{program.upper()}_URL" in variables("gateway"):
             yield "gateway", program, 8080
-        if overlay == "production" and "AUTH_JWKS_URL" in read:
+        if "AUTH_JWKS_URL" in told and "AUTH_JWKS_URL" in read:
             yield program, "anywhere", 443
+        if "OTEL_EXPORTER_OTLP_ENDPOINT" in told and "OTEL_EXPORTER_OTLP_ENDPOINT" in read:
+            yield program, "monitoring", 4318
     for program in askers(tree):
         yield program, "gateway", 8080
     for pod in internal:

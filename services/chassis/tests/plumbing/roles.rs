@@ -43,6 +43,20 @@ async fn replicas_that_start_at_once_on_an_empty_database_do_not_collide() {
 }
 
 #[tokio::test]
+async fn the_release_before_starts_on_a_schema_that_is_newer() {
+    let database = Database::new().await;
+    let newer = database.prepare("teller").await;
+    for table in ["_sqlx_migrations", "_chassis_migrations"] {
+        let applied = format!(
+            "insert into {table} (version, description, success, checksum, execution_time)
+             values (9999, 'of the release after', true, '', 0)"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(applied)).execute(&newer.app.db).await.expect("a row");
+    }
+    database.prepare("teller").await;
+}
+
+#[tokio::test]
 async fn a_service_needs_no_administrator_once_its_role_and_schema_are_there() {
     let first = TestService::start(service("teller")).await;
     let options = store::as_service(first.database.clone(), "teller");
