@@ -87,10 +87,11 @@ pub fn is_passing(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolTimedOut
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
-        // 08 connection, 40 rollback (deadlock, serialization), 53 resources, 57P operator, 58 system.
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| ["08", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))),
+        // 08 connection, 28 authorization (while a password is changed), 40 rollback (deadlock, serialization),
+        // 53 resources, 57P operator, 58 system.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "28", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        }),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 use crate::{Database, service};
 use chassis::{store, testing::TestService};
 use futures::future::join_all;
+use sqlx::{Connection, PgConnection};
 
 #[tokio::test]
 async fn a_service_reaches_nothing_of_its_neighbours() {
@@ -54,6 +55,14 @@ async fn the_release_before_starts_on_a_schema_that_is_newer() {
         sqlx::query(sqlx::AssertSqlSafe(applied)).execute(&newer.app.db).await.expect("a row");
     }
     database.prepare("teller").await;
+}
+
+#[tokio::test]
+async fn that_a_role_is_not_let_in_passes_by_itself() {
+    let database = Database::new().await;
+    let stranger = database.0.clone().username("stranger");
+    let refused = PgConnection::connect_with(&stranger).await.expect_err("there is no such role");
+    assert!(store::is_passing(&refused), "{refused}");
 }
 
 #[tokio::test]
