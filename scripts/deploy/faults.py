@@ -9,7 +9,7 @@ from pathlib import Path
 from tree import Tree, Unusable
 
 # What the checks read; the rest of the repository need not be copied.
-READ = (".github", "Cargo.toml", "Dockerfile", "docker-compose.yml", "docs", "k8s", "observability", "services")
+READ = (".dockerignore", ".github", "Cargo.toml", "Dockerfile", "docker-compose.yml", "docs", "k8s", "observability", "services")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ FAULTS = [
     Fault("dockerfile", DOCKERFILE, "@sha256:", "# ", "is not pinned"),
     Fault("dockerfile", DOCKERFILE, "cargo build --locked", "cargo build", "not --locked"),
     Fault("dockerfile", DOCKERFILE, "FROM rust:1.95.", "FROM rust:1.85.", "wants Rust 1.95"),
+    Fault("dockerfile", ".dockerignore", "!shared-events\n", "", "shared-events does not get into the build"),
+    Fault("observability", "observability/prometheus/prometheus.yml", "post:8080", "post:8082", "scrapes post:8082"),
+    Fault("observability", "observability/grafana/provisioning/datasources/datasources.yml", "http://jaeger:", "http://tempo:", "asks tempo, which does not exist"),
     Fault("compose", COMPOSE, "restart: unless-stopped", "restarts: unless-stopped", "restarts"),
     Fault("compose", COMPOSE, "volumes:\n  postgres:\n", "volumes:\n", "undefined volume postgres"),
     Fault("compose", COMPOSE, "args: { BIN: deal }", "args: { BIN: post }", "is not built of deal"),
@@ -76,6 +79,11 @@ FAULTS = [
     Fault("environment of compose", COMPOSE, "POST_URL:", "POSTS_URL:", "gateway: POSTS_URL is set"),
     Fault("environment of compose", DOCKERFILE, "LOG_FORMAT=json", "LOG=json", "the Dockerfile sets LOG, and nobody reads it"),
     Fault("table", "docs/OPERATIONS.md", "`DATABASE_POOL` |", "`DATABASE_POOLS` |", "--write"),
+    Fault("boot", "k8s/base/roles.sh", "login password %L", "login password 'other' %L", "syntax error"),
+    Fault("boot", COMPOSE, "      mypage: development", "      mypage: another", "mypage ends with 1"),
+    Fault("boot", COMPOSE, "POST_URL: http://post:8080", "POST_URL: http://offer:8080", "GET /posts through the gateway: 404, not 200"),
+    Fault("kafka", f"{LOCAL}/kafka.env", "KAFKA_NODE_ID=1", "KAFKA_NODE_ID=2", "must be included in the set of voters"),
+    Fault("kafka", COMPOSE, "apache/kafka:4.1.1", "apache/kafka:3.9.0", "not the version"),
     Fault("local: schemas", PROGRAM, "periodSeconds: 5", "periodSecond: 5", "periodSecond"),
     Fault("local: schemas", "k8s/base/ingress.yaml", "networking.k8s.io/v1", "networking.k8s.io/v1beta1", "no schema"),
     Fault("local: names", f"{LOCAL}/kustomization.yaml", "namespace: secondhandtrading\n", "", "has no namespace"),

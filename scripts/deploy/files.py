@@ -2,6 +2,7 @@
 
 import os
 import re
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -31,6 +32,10 @@ def dockerfile(tree):
         yield f"Cargo.toml wants Rust {wanted}, the image has another"
     if "--health" not in re.search(r"^HEALTHCHECK.*", text, re.M)[0]:
         yield "the health check does not ask the program"
+    members = re.search(r"^members = \[(.*)\]", tree.read("Cargo.toml"), re.M)[1]
+    for name in ["Cargo.toml", "Cargo.lock"] + re.findall(r'"([\w-]+)', members):
+        if f"!{name}\n" not in tree.read(".dockerignore"):
+            yield f"{name} does not get into the build"
 
 
 def compose(tree):
@@ -54,6 +59,28 @@ def compose(tree):
                 yield f"{name} waits for {other} to be healthy, which has no health check"
     for program in set(PROGRAMS) - {program_of(service["image"]) for service in services.values()}:
         yield f"{program} is missing"
+
+
+def observability(tree):
+    """Who is scraped and asked is in the compose file, and the dashboards ask who is there."""
+    services, home = tree.compose["services"], tree.root / "observability"
+    prometheus = yaml.safe_load((home / "prometheus/prometheus.yml").read_text())
+    for config in prometheus["scrape_configs"]:
+        targets = {target for group in config["static_configs"] for target in group["targets"]}
+        wanted = {f"{name}:{tree.image_environment['PORT']}" for name, it in services.items() if program_of(it["image"])}
+        for target in sorted(targets ^ wanted):
+            yield f"Prometheus {'scrapes' if target in targets else 'does not scrape'} {target}"
+    for name in prometheus["rule_files"]:
+        if not (home / "prometheus" / name).exists():
+            yield f"prometheus.yml reads {name}, which does not exist"
+    sources = yaml.safe_load((home / "grafana/provisioning/datasources/datasources.yml").read_text())["datasources"]
+    for source in sources:
+        if (host := urlsplit(source["url"]).hostname) not in services:
+            yield f"Grafana asks {host}, which does not exist"
+    for path in sorted((home / "grafana/dashboards").glob("*.json")):
+        for uid in set(re.findall(r'"datasource": *\{[^}]*"uid": *"([^"$]+)"', path.read_text())):
+            if uid not in {source["uid"] for source in sources} | {"-- Grafana --"}:
+                yield f"{path.name} asks {uid}, which is not provisioned"
 
 
 def workflows(tree):
