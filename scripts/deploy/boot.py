@@ -29,7 +29,9 @@ def free_port():
 
 def postgres_programs():
     """Where initdb is; Debian keeps it out of the PATH."""
-    places = [os.path.dirname(shutil.which("initdb") or "")] + sorted(glob.glob("/usr/lib/postgresql/*/bin"), reverse=True)
+    places = [os.path.dirname(shutil.which("initdb") or "")] + sorted(
+        glob.glob("/usr/lib/postgresql/*/bin"), reverse=True
+    )
     found = [place for place in places if place and os.path.exists(f"{place}/postgres")]
     # The wrappers of Debian in /usr/bin find psql and pg_isready; the others lie beside.
     if not found:
@@ -50,7 +52,8 @@ def postgres(password):
                 shutil.chown(path, "nobody", "nogroup")
         options = {"cwd": home, "capture_output": True, "text": True, **user}
         done = subprocess.run(
-            [f"{programs}/initdb", "-D", "data", "-U", "postgres", "-A", "scram-sha-256", "--pwfile", "password", "-N"], **options
+            [f"{programs}/initdb", "-D", "data", "-U", "postgres", "-A", "scram-sha-256", "--pwfile", "password", "-N"],
+            **options,
         )
         if done.returncode:
             raise Unusable(done.stderr)
@@ -74,7 +77,11 @@ def check(tree):
             """A service's environment, with the addresses of this machine."""
             said = {}
             for name, value in services[service]["environment"].items():
-                value = (value or "").replace("//postgres:5432/marketplace", f"//127.0.0.1:{port}/postgres").replace("kafka:9092", "127.0.0.1:9")
+                value = (
+                    (value or "")
+                    .replace("//postgres:5432/marketplace", f"//127.0.0.1:{port}/postgres")
+                    .replace("kafka:9092", "127.0.0.1:9")
+                )
                 for program, at in ports.items():
                     value = value.replace(f"//{program}:8080", f"//127.0.0.1:{at}")
                 said[name] = value
@@ -83,9 +90,17 @@ def check(tree):
         # Twice: it has to be repeatable.
         for _ in range(2):
             run("sh", tree.root / "k8s/base/roles.sh", env=here("roles"))
-        environments = {program: here(program) | {"HOST": "127.0.0.1", "PORT": str(ports[program])} for program in PROGRAMS}
+        environments = {
+            program: here(program) | {"HOST": "127.0.0.1", "PORT": str(ports[program])} for program in PROGRAMS
+        }
         running = {
-            program: subprocess.Popen([built() / program], env=environments[program], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            program: subprocess.Popen(
+                [built() / program],
+                env=environments[program],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
             for program in PROGRAMS
         }
         try:
@@ -150,6 +165,16 @@ def kafka(tree):
             Path(home, "default", name).touch()
         directories = [f"--{kind}-configs-dir={home}/{kind}" for kind in ("default", "mounted", "final")]
         said |= {"KAFKA_LOG_DIRS": f"{home}/log", "PATH": os.environ["PATH"]}
-        run("java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", f"{libraries[-1]}/*", "kafka.docker.KafkaDockerWrapper", "setup", *directories, env=said)
+        run(
+            "java",
+            "-Xmx256m",
+            "-XX:TieredStopAtLevel=1",
+            "-cp",
+            f"{libraries[-1]}/*",
+            "kafka.docker.KafkaDockerWrapper",
+            "setup",
+            *directories,
+            env=said,
+        )
         if not os.path.exists(f"{home}/log/meta.properties"):
             yield "the image would not format its directory"

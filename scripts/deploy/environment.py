@@ -14,7 +14,9 @@ def of_compose(tree):
         if not any(name in variables(program) for program in PROGRAMS):
             yield f"the Dockerfile sets {name}, and nobody reads it"
     services = tree.compose["services"]
-    ports = {name: {tree.image_environment["PORT"]} if program_of(it["image"]) else None for name, it in services.items()}
+    ports = {
+        name: {tree.image_environment["PORT"]} if program_of(it["image"]) else None for name, it in services.items()
+    }
     for name, service in services.items():
         if program := program_of(service["image"]):
             said = {key: value or "" for key, value in service["environment"].items()}

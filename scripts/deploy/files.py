@@ -39,7 +39,9 @@ def dockerfile(tree):
 
 
 def compose(tree):
-    yield from complaint("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", cwd=tree.root)
+    yield from complaint(
+        "check-jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml", cwd=tree.root
+    )
     services = tree.compose["services"]
     for name, service in services.items():
         program = program_of(service["image"])
@@ -67,7 +69,9 @@ def observability(tree):
     prometheus = yaml.safe_load((home / "prometheus/prometheus.yml").read_text())
     for config in prometheus["scrape_configs"]:
         targets = {target for group in config["static_configs"] for target in group["targets"]}
-        wanted = {f"{name}:{tree.image_environment['PORT']}" for name, it in services.items() if program_of(it["image"])}
+        wanted = {
+            f"{name}:{tree.image_environment['PORT']}" for name, it in services.items() if program_of(it["image"])
+        }
         for target in sorted(targets ^ wanted):
             yield f"Prometheus {'scrapes' if target in targets else 'does not scrape'} {target}"
     for name in prometheus["rule_files"]:
@@ -93,7 +97,9 @@ def workflows(tree):
         for line in path.read_text().splitlines():
             if "uses:" in line and not re.search(r"uses: (\./|\S+@[0-9a-f]{40} # v\d+\.\d+\.\d+$)", line):
                 yield f"{path.name}: not pinned by commit, with its version beside: {line.strip()}"
-    yield from complaint("check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=tree.root)
+    yield from complaint(
+        "check-jsonschema", "--builtin-schema", "vendor.dependabot", ".github/dependabot.yml", cwd=tree.root
+    )
     if os.path.exists(os.environ["ACTIONLINT"]):
         # Without shellcheck, which is not everywhere; its verdict must not depend on the machine.
         files = sorted((tree.root / ".github/workflows").glob("*.yml"))

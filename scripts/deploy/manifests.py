@@ -9,7 +9,17 @@ from environment import secrets_elsewhere
 from tree import of_kind, pod_of, program_of, title, variables, workloads
 
 KUBERNETES = "1.37"
-UNITS = {"": 1, "m": Decimal("0.001"), "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+UNITS = {
+    "": 1,
+    "m": Decimal("0.001"),
+    "k": 10**3,
+    "M": 10**6,
+    "G": 10**9,
+    "Ki": 2**10,
+    "Mi": 2**20,
+    "Gi": 2**30,
+    "Ti": 2**40,
+}
 # A program takes 10 s to stop (services/chassis/src/server.rs).
 STOPS_WITHIN = 10
 
@@ -64,9 +74,12 @@ def selectors(tree, overlay):
                 yield f"{title(workload)} has replicas, which every apply would put back"
             if any("cpu" not in it["resources"]["requests"] for it in pod_of(workload)["spec"]["containers"]):
                 yield f"{title(document)} needs a CPU request to measure by"
-    budgets, scalers = ({it["metadata"]["name"] for it in of_kind(documents, kind)} for kind in ("PodDisruptionBudget", "HorizontalPodAutoscaler"))
+    budgets, scalers = (
+        {it["metadata"]["name"] for it in of_kind(documents, kind)}
+        for kind in ("PodDisruptionBudget", "HorizontalPodAutoscaler")
+    )
     for workload in of_kind(documents, "Deployment"):
-        if not workload["metadata"]["name"] in budgets & scalers:
+        if workload["metadata"]["name"] not in budgets & scalers:
             yield f"{title(workload)} is without a PodDisruptionBudget or a HorizontalPodAutoscaler"
 
 
@@ -87,10 +100,16 @@ def ports(tree, overlay):
                     yield f"{title(workload)} listens on {port} and opens {open_ports['http']}"
     services = {service["metadata"]["name"]: service for service in of_kind(documents, "Service")}
     for name, service in services.items():
-        targets = [it for it in workloads(documents) if selected(service["spec"]["selector"], pod_of(it)["metadata"]["labels"])]
+        targets = [
+            it for it in workloads(documents) if selected(service["spec"]["selector"], pod_of(it)["metadata"]["labels"])
+        ]
         for port in service["spec"]["ports"]:
             for workload in targets:
-                if not any(port["targetPort"] == it["name"] for container in pod_of(workload)["spec"]["containers"] for it in container["ports"]):
+                if not any(
+                    port["targetPort"] == it["name"]
+                    for container in pod_of(workload)["spec"]["containers"]
+                    for it in container["ports"]
+                ):
                     yield f"Service/{name} leads to port {port['targetPort']} of {title(workload)}, which does not exist"
     for ingress in of_kind(documents, "Ingress"):
         for path in (path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]):
@@ -118,7 +137,11 @@ def references(tree, overlay):
                 if mount["name"] not in volumes:
                     yield f"{where}: volume {mount['name']} does not exist"
             for source in container.get("envFrom", []) + [it.get("valueFrom", {}) for it in container.get("env", [])]:
-                wanted += [("ConfigMap" if "configMap" in key else "Secret", it, "name") for key, it in source.items() if key != "fieldRef"]
+                wanted += [
+                    ("ConfigMap" if "configMap" in key else "Secret", it, "name")
+                    for key, it in source.items()
+                    if key != "fieldRef"
+                ]
         for kind, reference, name in wanted:
             if (kind, reference[name]) not in keys:
                 if not reference.get("optional"):
@@ -183,7 +206,10 @@ def updates(tree, overlay):
         if workload["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != 0:
             yield f"{where} is updated with less than it has"
         for container in spec["containers"]:
-            paths = {probe: container.get(f"{probe}Probe", {}).get("httpGet", {}).get("path") for probe in ("startup", "readiness", "liveness")}
+            paths = {
+                probe: container.get(f"{probe}Probe", {}).get("httpGet", {}).get("path")
+                for probe in ("startup", "readiness", "liveness")
+            }
             if paths != {"startup": "/livez", "readiness": "/readyz", "liveness": "/livez"}:
                 yield f"{where} is probed at {paths}"
             pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
@@ -197,7 +223,14 @@ def limits(tree, overlay):
     """What one PostgreSQL and one topic can take, when everything is scaled out and updated at once."""
     documents = tree.rendered(overlay)
     partitions = int(re.search(r"PARTITIONS: i32 = (\d+);", tree.read("services/chassis/src/bus/kafka.rs"))[1])
-    pool = next((it["data"]["DATABASE_POOL"] for it in of_kind(documents, "ConfigMap") if "DATABASE_POOL" in it.get("data", {})), variables("post")["DATABASE_POOL"].default)
+    pool = next(
+        (
+            it["data"]["DATABASE_POOL"]
+            for it in of_kind(documents, "ConfigMap")
+            if "DATABASE_POOL" in it.get("data", {})
+        ),
+        variables("post")["DATABASE_POOL"].default,
+    )
     connections = 0
     for scaler in of_kind(documents, "HorizontalPodAutoscaler"):
         name, replicas = scaler["metadata"]["name"], scaler["spec"]["maxReplicas"]

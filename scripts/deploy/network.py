@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import product
 
-from tree import PROGRAMS, of_kind, pod_of, title, variables, workloads
+from tree import PROGRAMS, of_kind, pod_of, variables, workloads
 
 OURS = {"kubernetes.io/metadata.name": "secondhandtrading"}
 
@@ -40,8 +40,15 @@ def matches(selector, labels):
 def is_peer(rule, peer):
     """Whether an entry of `from` or `to` means this peer."""
     if "ipBlock" in rule:
-        inside = lambda block: ipaddress.ip_address(peer.address) in ipaddress.ip_network(block)
-        return bool(peer.address) and inside(rule["ipBlock"]["cidr"]) and not any(map(inside, rule["ipBlock"].get("except", [])))
+
+        def inside(block):
+            return ipaddress.ip_address(peer.address) in ipaddress.ip_network(block)
+
+        return (
+            bool(peer.address)
+            and inside(rule["ipBlock"]["cidr"])
+            and not any(map(inside, rule["ipBlock"].get("except", [])))
+        )
     if peer.address:
         return False
     namespace = matches(rule["namespaceSelector"], peer.namespace) if "namespaceSelector" in rule else peer.ours
@@ -52,11 +59,18 @@ def lets(policies, direction, peer, other, protocol, port):
     """Whether the policies of `peer` let a connection with `other` through, as Kubernetes reads them."""
     if not peer.ours:
         return True
-    mine = [it["spec"] for it in policies if matches(it["spec"]["podSelector"], peer.labels) and direction in it["spec"]["policyTypes"]]
+    mine = [
+        it["spec"]
+        for it in policies
+        if matches(it["spec"]["podSelector"], peer.labels) and direction in it["spec"]["policyTypes"]
+    ]
     side, end = {"Ingress": ("ingress", "from"), "Egress": ("egress", "to")}[direction]
     return not mine or any(
         (not rule.get(end) or any(is_peer(it, other) for it in rule[end]))
-        and (not rule.get("ports") or any((it.get("protocol", "TCP"), it["port"]) == (protocol, port) for it in rule["ports"]))
+        and (
+            not rule.get("ports")
+            or any((it.get("protocol", "TCP"), it["port"]) == (protocol, port) for it in rule["ports"])
+        )
         for spec in mine
         for rule in spec.get(side, [])
     )
@@ -74,6 +88,7 @@ def askers(tree):
 
 def calls(tree, overlay, internal):
     """Every (from, to, port) that there is, from the programs themselves."""
+
     def port(name, default):
         values = [it["data"][name] for it in of_kind(tree.rendered(overlay), "ConfigMap") if name in it.get("data", {})]
         return int((re.search(r":(\d+)(?:[/,]|$)", values[0].partition("://")[2] or values[0]) or [0, default])[1])
@@ -106,7 +121,13 @@ def policies(tree, overlay):
     rules = of_kind(documents, "NetworkPolicy")
     pods = [Peer(it["metadata"]["name"], pod_of(it)["metadata"]["labels"], OURS) for it in workloads(documents)]
     internal = {pod.name for pod in pods}
-    blocks = {it["ipBlock"]["cidr"]: rule["ports"][0]["port"] for policy in rules for rule in policy["spec"].get("egress", []) for it in rule.get("to", []) if "ipBlock" in it}
+    blocks = {
+        it["ipBlock"]["cidr"]: rule["ports"][0]["port"]
+        for policy in rules
+        for rule in policy["spec"].get("egress", [])
+        for it in rule.get("to", [])
+        if "ipBlock" in it
+    }
     expected = set(calls(tree, overlay, internal))
     peers = pods + [
         Peer("ingress", {}, {"marketplace/access": "ingress"}),
@@ -132,8 +153,10 @@ def policies(tree, overlay):
     found = {
         (one.name, other.name, port)
         for one, other, (protocol, port) in product(peers, peers, tried)
-        if one is not other and (one.ours or other.ours)
-        and lets(rules, "Egress", one, other, protocol, port) and lets(rules, "Ingress", other, one, protocol, port)
+        if one is not other
+        and (one.ours or other.ours)
+        and lets(rules, "Egress", one, other, protocol, port)
+        and lets(rules, "Ingress", other, one, protocol, port)
     }
     for one, other, port in sorted(expected - found):
         yield f"{one} calls {other}:{port}, and the policies do not let it"

@@ -90,9 +90,7 @@ class Tree:
     @cached_property
     def compose(self):
         """The compose file with everything resolved, of all profiles."""
-        return json.loads(
-            run("docker-compose", "--profile", "*", "config", "--format", "json", cwd=self.root)
-        )
+        return json.loads(run("docker-compose", "--profile", "*", "config", "--format", "json", cwd=self.root))
 
     @cached_property
     def image_environment(self):
