@@ -3,8 +3,10 @@
 Not Kafka, which nobody needs to become ready; what the image of Kafka makes of its environment is checked by the image's own
 program, where scripts/kafka has fetched it."""
 
+import contextlib
 import glob
 import os
+import random
 import shutil
 import signal
 import socket
@@ -13,7 +15,6 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 from tree import PROGRAMS, Unusable, built, run
@@ -22,9 +23,12 @@ PATIENCE = 60
 
 
 def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
+    """Below those that the system gives to connections, one of which could take it before the program does."""
+    while True:
+        port = random.randrange(10_000, 20_000)
+        with socket.socket() as it, contextlib.suppress(OSError):
+            it.bind(("127.0.0.1", port))
+            return port
 
 
 def postgres_programs():
@@ -39,7 +43,7 @@ def postgres_programs():
     return found[0]
 
 
-@contextmanager
+@contextlib.contextmanager
 def postgres(password):
     """A server with passwords, as the image is; yields its port."""
     programs, port = postgres_programs(), free_port()
