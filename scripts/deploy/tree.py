@@ -54,8 +54,7 @@ def variables(program):
     text = run(path, "--help", env={})
     usage = re.search(r"^Usage: .*$", text, re.M).group()
     found = {}
-    # An option begins with its dashes, or, of those that are variables only, with its help.
-    for block in re.split(r"\n(?= {2,6}(?:-|[A-Z][a-z]))", text):
+    for block in re.split(r"\n(?= {2,6}-)", text):
         if name := re.search(r"\[env: (\w+)=?\]", block):
             option = re.search(r"--[\w-]+", block.splitlines()[0])
             lines = [line.strip() for line in block[: name.start()].splitlines()]
