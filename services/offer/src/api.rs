@@ -169,7 +169,6 @@ pub struct OfferAnswer {
     #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
     /// Goes to the other one along with the answer: "I would trade with you."
-    #[schema(value_type = Option<String>)]
     #[deserr(default)]
     message: Option<Prose<2000>>,
     /// The buyer, whoever acts.
