@@ -29,7 +29,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::{config::Upstreams, proxy::Proxy, routes::ROUTES};
 
 /// For so long the services are not asked again.
-const FRESH: Duration = Duration::from_secs(5);
+const FRESH: Duration = Duration::from_secs(2);
 /// A service that is slower has no part in the document.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// No document is longer, in bytes.

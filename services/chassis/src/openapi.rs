@@ -95,7 +95,8 @@ pub(crate) fn document(api: OpenApi, probes: OpenApi) -> Value {
     });
     each_operation(&mut probes, |at, operation| {
         name_and_tag(at, operation);
-        for answer in object(&mut operation["responses"]).values_mut() {
+        for (status, answer) in object(&mut operation["responses"]) {
+            describe(status, answer);
             answer["headers"]["X-Request-Id"] = reference("headers", "X-Request-Id");
         }
     });
@@ -138,15 +139,7 @@ fn complete(at: At<'_>, operation: &mut Value, versioned: &[String], resources: 
 
     let said = object(&mut operation["responses"]);
     for (status, answer) in said.iter_mut().filter(|(status, _)| status.starts_with('2')) {
-        if answer["description"].as_str().is_none_or(str::is_empty) {
-            answer["description"] = match status.as_str() {
-                "201" => "It is made.",
-                "202" => "It has begun.",
-                "204" => "It is done.",
-                _ => "Here it is.",
-            }
-            .into();
-        }
+        describe(status, answer);
         answer["headers"]["X-Request-Id"] = reference("headers", "X-Request-Id");
         if matches!(status.as_str(), "201" | "202") {
             answer["headers"]["Location"] = reference("headers", "Location");
@@ -189,6 +182,20 @@ fn complete(at: At<'_>, operation: &mut Value, versioned: &[String], resources: 
         if applies {
             said.insert(status.to_string(), reference("responses", name));
         }
+    }
+}
+
+/// No answer may be without a description.
+fn describe(status: &str, answer: &mut Value) {
+    if answer["description"].as_str().is_none_or(str::is_empty) {
+        answer["description"] = match status {
+            "201" => "It is made.",
+            "202" => "It has begun.",
+            "204" => "It is done.",
+            "503" => "Not at the moment.",
+            _ => "Here it is.",
+        }
+        .into();
     }
 }
 
