@@ -194,6 +194,8 @@ fn any_json() -> impl Strategy<Value = Json> {
         any::<i64>().prop_map(Json::from),
         any::<u64>().prop_map(Json::from),
         any::<f64>().prop_map(Json::from),
+        prop::sample::select(&[0, 1, -1, 1_000_000, 1_000_001, MAX_WON, MAX_WON + 1, i64::MAX][..])
+            .prop_map(Json::from),
         any::<String>().prop_map(Json::from),
         "[ 0-9eE.+-]{0,40}".prop_map(Json::from),
         "[0-9]{1,6}-[0-9]{2}-[0-9]{2}(T[0-9:.Z+-]{0,20})?".prop_map(Json::from),
