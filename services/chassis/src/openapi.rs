@@ -1,9 +1,11 @@
 //! `/openapi.json`. A handler says what is its own: path, parameters, body, what it answers when it goes well. What all
 //! of them have in common (HAL, problems, ids, keys, versions) is added here, once.
 
-use crate::problem::ProblemBody;
+mod components;
+
+use components::{REFUSALS, When, headers, parameters, plumbing_schemas, reference, refusals};
 use serde_json::{Map, Value, json};
-use utoipa::{PartialSchema, ToSchema, openapi::OpenApi};
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The tag of what is for operators: on a service's own port, never through the gateway.
@@ -32,51 +34,7 @@ where
 /// Extension of a path item: the collection that it is another name of.
 const SAME_AS: &str = "x-same-as";
 
-/// When an operation may be refused so.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
-    Always,
-    /// It names something, in its path or in its body.
-    Naming,
-    /// It changes something.
-    Command,
-    /// It changes something that has a version.
-    Versioned,
-    /// It says so itself.
-    Said,
-}
-
-/// Status, name and meaning of every refusal.
-const REFUSALS: [(u16, &str, When, &str); 13] = [
-    (
-        400,
-        "Malformed",
-        When::Always,
-        "It cannot be read, or something is missing; `errors` names every field at fault.",
-    ),
-    (401, "Unauthenticated", When::Always, "The token is missing or not valid (never where `AUTH=open`)."),
-    (402, "InsufficientFunds", When::Said, "There is not enough money for it."),
-    (403, "Forbidden", When::Always, "It is somebody else's to do or to see."),
-    (404, "NotFound", When::Naming, "There is no such thing, or the asker may not know of it."),
-    (409, "Conflict", When::Command, "A rule or a state forbids it; `code` says which."),
-    (412, "VersionChanged", When::Versioned, "`If-Match` names another version than the current one."),
-    (413, "PayloadTooLarge", When::Command, "The body is too large."),
-    (415, "UnsupportedMediaType", When::Command, "The body is not JSON."),
-    (
-        422,
-        "Unacceptable",
-        When::Command,
-        "It can be read and not be accepted; `errors` names every field at fault.",
-    ),
-    (429, "TooManyRequests", When::Always, "Too many requests from here; come back later."),
-    (500, "InternalError", When::Always, "Our own fault. It has been logged."),
-    (503, "Unavailable", When::Always, "Something it depends on holds it off; come back later."),
-];
-
 /// The document of a service: `api` completed, `probes` as they are.
-///
-/// # Panics
-/// When a schema or an operation id stands in it twice: a mistake in the program, seen at its start.
 pub(crate) fn document(api: OpenApi, probes: OpenApi) -> Value {
     let value = |api| serde_json::to_value(api).expect("a document is always JSON");
     let (mut document, mut probes): (Value, Value) = (value(api), value(probes));
@@ -85,11 +43,10 @@ pub(crate) fn document(api: OpenApi, probes: OpenApi) -> Value {
     let mut resources = Vec::new();
     let schemas = document["components"]["schemas"].clone();
     each_operation(&mut document, |at, operation| {
-        complete(at, operation, &versioned, &mut resources);
+        resources.extend(complete(at, operation, &versioned));
         // A body is an object, and none at all is one without fields.
         if let Some(body) = operation.get_mut("requestBody") {
-            let schema = body.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str);
-            let name = schema.and_then(|to| to.rsplit('/').next()).unwrap_or_default();
+            let name = name_in(&body["content"]["application/json"]["schema"]).unwrap_or_default();
             body["required"] = schemas[name]["required"].is_array().into();
         }
     });
@@ -118,56 +75,40 @@ pub(crate) fn document(api: OpenApi, probes: OpenApi) -> Value {
     document
 }
 
-/// What a single operation shares with the others.
-fn complete(at: At<'_>, operation: &mut Value, versioned: &[String], resources: &mut Vec<String>) {
-    let At { path, method, collection: name } = at;
+/// Adds what a single operation shares with the others; answers the resources that it answers.
+fn complete(at: At<'_>, operation: &mut Value, versioned: &[String]) -> Vec<String> {
+    let At { path, method, .. } = at;
     name_and_tag(at, operation);
-    let operational = operation["tags"][0] == OPERATIONAL;
-    let is_command = method != "get" && !operational;
+    let is_command = method != "get" && operation["tags"][0] != OPERATIONAL;
     let is_versioned = is_command && versioned.iter().any(|item| item == path);
+    // What is made in a collection is answered as reading it would be.
+    let made_in =
+        |item: &String| method == "post" && item.rsplit_once('/').is_some_and(|(all, _)| all == path);
+    let has_version = versioned.iter().any(|item| item == path || made_in(item));
 
     let own = operation["parameters"].take();
-    let mut all: Vec<_> = own.as_array().into_iter().flatten().cloned().map(plain).collect();
-    all.push(reference("parameters", "RequestId"));
-    if is_command {
-        all.push(reference("parameters", "IdempotencyKey"));
-    }
-    if is_versioned {
-        all.push(reference("parameters", "IfMatch"));
-    }
-    operation["parameters"] = all.into();
+    let own = own.as_array().into_iter().flatten().cloned().map(plain);
+    let shared = [("RequestId", true), ("IdempotencyKey", is_command), ("IfMatch", is_versioned)]
+        .into_iter()
+        .filter(|s| s.1);
+    operation["parameters"] = own.chain(shared.map(|(name, _)| reference("parameters", name))).collect();
 
     let said = object(&mut operation["responses"]);
+    let mut resources = Vec::new();
     for (status, answer) in said.iter_mut().filter(|(status, _)| status.starts_with('2')) {
         describe(status, answer);
-        answer["headers"]["X-Request-Id"] = reference("headers", "X-Request-Id");
-        if matches!(status.as_str(), "201" | "202") {
-            answer["headers"]["Location"] = reference("headers", "Location");
+        let answered = as_hal(at.collection, answer);
+        for (name, applies) in [
+            ("X-Request-Id", true),
+            ("Location", matches!(status.as_str(), "201" | "202")),
+            ("Idempotency-Replayed", is_command),
+            ("ETag", has_version && answered.as_ref().is_some_and(|answered| !answered.is_list)),
+        ] {
+            if applies {
+                answer["headers"][name] = reference("headers", name);
+            }
         }
-        if is_command {
-            answer["headers"]["Idempotency-Replayed"] = reference("headers", "Idempotency-Replayed");
-        }
-        let Some(body) = answer
-            .get_mut("content")
-            .and_then(Value::as_object_mut)
-            .and_then(|content| content.remove("application/json"))
-        else {
-            continue;
-        };
-        let items = body["schema"]["items"]["$ref"].as_str().map(str::to_owned);
-        let schema = match &items {
-            Some(item) => collection(name, item),
-            None => body["schema"].clone(),
-        };
-        let resource =
-            items.as_deref().or(body["schema"]["$ref"].as_str()).and_then(|to| to.rsplit('/').next());
-        resources.extend(resource.map(str::to_owned));
-        answer["content"]["application/hal+json"] = json!({ "schema": schema });
-        let item_of =
-            |item: &String| item == path || item.rsplit_once('/').is_some_and(|(all, _)| all == path);
-        if items.is_none() && method != "patch" && versioned.iter().any(item_of) || is_versioned {
-            answer["headers"]["ETag"] = reference("headers", "ETag");
-        }
+        resources.extend(answered.map(|answered| answered.schema));
     }
 
     said.retain(|status, _| status.starts_with('2') || status == "402");
@@ -183,6 +124,30 @@ fn complete(at: At<'_>, operation: &mut Value, versioned: &[String], resources: 
             said.insert(status.to_string(), reference("responses", name));
         }
     }
+    resources
+}
+
+/// What an answer consists of.
+struct Answered {
+    schema: String,
+    is_list: bool,
+}
+
+/// Makes the body of an answer HAL; a list, a page of the collection `name`.
+fn as_hal(name: &str, answer: &mut Value) -> Option<Answered> {
+    let content = answer.get_mut("content")?.as_object_mut()?;
+    let schema = content.remove("application/json")?["schema"].take();
+    let is_list = schema["items"].is_object();
+    let item = if is_list { &schema["items"] } else { &schema };
+    let answered = name_in(item).map(|name| Answered { schema: name.to_owned(), is_list });
+    let schema = if is_list { collection(name, item) } else { schema };
+    content.insert("application/hal+json".to_owned(), json!({ "schema": schema }));
+    answered
+}
+
+/// The name of the schema that is referred to.
+fn name_in(schema: &Value) -> Option<&str> {
+    schema["$ref"].as_str()?.rsplit('/').next()
 }
 
 /// No answer may be without a description.
@@ -245,8 +210,8 @@ fn plain(mut parameter: Value) -> Value {
     parameter
 }
 
-/// A page of what `item` refers to.
-fn collection(name: &str, item: &str) -> Value {
+/// A page of `item`s.
+fn collection(name: &str, item: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["_embedded", "_links", "page"],
@@ -254,7 +219,7 @@ fn collection(name: &str, item: &str) -> Value {
             "_embedded": {
                 "type": "object",
                 "required": [name],
-                "properties": {name: {"type": "array", "items": {"$ref": item}}},
+                "properties": {name: {"type": "array", "items": item}},
             },
             "_links": reference("schemas", "PageLinks"),
             "page": reference("schemas", "Page"),
@@ -269,113 +234,6 @@ fn link(schema: &mut Value) {
     fields.insert("_links".to_owned(), reference("schemas", "Links"));
     let all: Vec<_> = fields.keys().cloned().collect();
     schema["required"] = all.into();
-}
-
-fn plumbing_schemas() -> Map<String, Value> {
-    let links = |properties: Value| {
-        json!({
-            "type": "object",
-            "required": ["self"],
-            "properties": properties,
-            "additionalProperties": reference("schemas", "Link"),
-        })
-    };
-    let link = || reference("schemas", "Link");
-    let count = || json!({"type": "integer", "format": "int64", "minimum": 0});
-    let mut schemas = Map::from_iter([
-        (
-            "Link".to_owned(),
-            json!({"type": "object", "required": ["href"], "properties": {"href": {"type": "string"}}}),
-        ),
-        ("Links".to_owned(), links(json!({"self": link()}))),
-        (
-            "PageLinks".to_owned(),
-            links(json!({"first": link(), "prev": link(), "self": link(), "next": link(), "last": link()})),
-        ),
-        (
-            "Page".to_owned(),
-            json!({
-                "type": "object",
-                "required": ["size", "totalElements", "totalPages", "number"],
-                "properties": {
-                    "size": {"type": "integer", "format": "int64", "minimum": 1, "maximum": 1000},
-                    "totalElements": count(), "totalPages": count(), "number": count(),
-                },
-            }),
-        ),
-    ]);
-    let mut problem = vec![("Problem".to_owned(), ProblemBody::schema())];
-    ProblemBody::schemas(&mut problem);
-    let value = |schema| serde_json::to_value(schema).expect("a schema is always JSON");
-    schemas.extend(problem.into_iter().map(|(name, schema)| (name, value(schema))));
-    schemas
-}
-
-fn refusals() -> Value {
-    let refusals = REFUSALS.map(|(status, name, _, description)| {
-        let mut headers = json!({"X-Request-Id": reference("headers", "X-Request-Id")});
-        if matches!(status, 429 | 503) {
-            headers["Retry-After"] = reference("headers", "Retry-After");
-        }
-        let schema = json!({"schema": reference("schemas", "Problem")});
-        let content = json!({ "application/problem+json": schema });
-        (name.to_owned(), json!({"description": description, "headers": headers, "content": content}))
-    });
-    Map::from_iter(refusals).into()
-}
-
-fn headers() -> Value {
-    json!({
-        "X-Request-Id": {
-            "description": "The request's own, or one that was made for it. The log has it too.",
-            "required": true,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 128},
-        },
-        "ETag": {
-            "description": "The version, for `If-Match`.",
-            "required": true,
-            "schema": {"type": "string", "pattern": "^\"[0-9]+\"$"},
-        },
-        "Location": {
-            "description": "Where it is.",
-            "required": true,
-            "schema": {"type": "string"},
-        },
-        "Retry-After": {
-            "description": "Seconds to wait.",
-            "required": true,
-            "schema": {"type": "integer", "minimum": 0},
-        },
-        "Idempotency-Replayed": {
-            "description": "The answer to an earlier request with this `Idempotency-Key`, given again.",
-            "schema": {"type": "string", "enum": ["true"]},
-        },
-    })
-}
-
-fn parameters() -> Value {
-    let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
-    json!({
-        "RequestId": header(
-            "X-Request-Id",
-            "Follows the request through answers, logs and other services. Anything unfit for that is replaced.",
-            json!({"type": "string"}),
-        ),
-        "IdempotencyKey": header(
-            "Idempotency-Key",
-            "Repeated with the same body, the request has its effect once, and the same answer for a day at least.",
-            json!({"type": "string", "maxLength": 255, "pattern": "^[ -~]*[!-~][ -~]*$"}),
-        ),
-        "IfMatch": header(
-            "If-Match",
-            "The `ETag` that the client has seen, or `*`: refuses to change any other version.",
-            json!({"type": "string"}),
-        ),
-    })
-}
-
-fn reference(kind: &str, name: &str) -> Value {
-    json!({"$ref": format!("#/components/{kind}/{name}")})
 }
 
 /// Where an operation is.

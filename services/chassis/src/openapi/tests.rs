@@ -7,6 +7,7 @@ use crate::{
 };
 use serde::Serialize;
 use std::collections::HashSet;
+use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 #[derive(Serialize, ToSchema)]
