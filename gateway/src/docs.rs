@@ -12,7 +12,7 @@ use axum::{
     Json, Router,
     body::{self, Body},
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, Uri, header},
+    http::{HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
     routing::get,
@@ -26,7 +26,12 @@ use tokio::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::{config::Upstreams, proxy::Proxy, routes::ROUTES};
+use crate::{
+    config::Config,
+    proxy::Proxy,
+    routes::ROUTES,
+    upstream::{Presence, Upstream},
+};
 
 /// For so long the services are not asked again.
 const FRESH: Duration = Duration::from_secs(2);
@@ -42,16 +47,21 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 );
 
 /// `/openapi.json` and `/docs`.
-pub(crate) fn routes(upstreams: &Upstreams, proxy: &Proxy) -> Router {
+pub(crate) fn routes(config: &Config, proxy: &Proxy) -> Router {
+    let to = &config.upstreams;
     let parts = [
-        ("post", &upstreams.post),
-        ("offer", &upstreams.offer),
-        ("deal", &upstreams.deal),
-        ("mypage", &upstreams.mypage),
-        ("notification", &upstreams.notification),
+        ("post", &to.post),
+        ("offer", &to.offer),
+        ("deal", &to.deal),
+        ("mypage", &to.mypage),
+        ("notification", &to.notification),
     ];
-    let parts =
-        parts.map(|(name, upstream)| Part { name, upstream: upstream.clone(), document: None, away: true });
+    let parts = parts.map(|(name, base)| {
+        // Not waited for: what was last known of a service that is restarted will do.
+        let presence = Presence::new(base, config.connect_timeout, Duration::ZERO);
+        let upstream = Upstream::new(base.clone(), Arc::new(presence), 1);
+        Part { name, upstream, document: None, away: true }
+    });
     let docs = Docs { proxy: proxy.clone(), known: Arc::new(Mutex::new(Known { parts, merged: None })) };
     // No validator: it would be somebody else's, on the internet.
     let config = utoipa_swagger_ui::Config::from("/openapi.json").validator_url("none").use_base_layout();
@@ -77,7 +87,7 @@ struct Known {
 /// What is known of a service.
 struct Part {
     name: &'static str,
-    upstream: Uri,
+    upstream: Upstream,
     /// As it was when the service was last heard of.
     document: Option<Value>,
     away: bool,
@@ -112,9 +122,9 @@ impl Docs {
         merged
     }
 
-    async fn ask(&self, upstream: &Uri) -> Option<Value> {
-        let request = Request::get("/openapi.json").header(header::HOST, upstream.authority()?.as_str());
-        let response = self.proxy.forward(upstream, request.body(Body::empty()).ok()?).await.ok()?;
+    async fn ask(&self, upstream: &Upstream) -> Option<Value> {
+        let request = Request::get("/openapi.json").header(header::HOST, upstream.base.authority()?.as_str());
+        let response = self.proxy.forward(upstream, None, request.body(Body::empty()).ok()?).await.ok()?;
         if response.status() != StatusCode::OK {
             return None;
         }
@@ -247,7 +257,10 @@ mod tests {
     use super::*;
 
     fn part(name: &'static str, document: Option<Value>) -> Part {
-        Part { name, upstream: Uri::default(), away: document.is_none(), document }
+        let base = axum::http::Uri::default();
+        let presence = Presence::new(&base, Duration::ZERO, Duration::ZERO);
+        let upstream = Upstream::new(base, Arc::new(presence), 1);
+        Part { name, upstream, away: document.is_none(), document }
     }
 
     /// A service with one path that refers to `Thing`, which refers to `Inner`.

@@ -105,7 +105,7 @@ fn router(config: &Config, shutdown: CancellationToken) -> Router {
         // Only what is passed on is limited: the gateway's own health and metrics answer in any weather.
         .route_layer(proxied)
         .merge(own)
-        .merge(docs::routes(&config.upstreams, &proxy))
+        .merge(docs::routes(config, &proxy))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(everything)
