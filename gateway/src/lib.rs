@@ -3,6 +3,7 @@
 
 pub mod breaker;
 pub mod config;
+mod docs;
 pub mod proxy;
 pub mod rate;
 pub mod routes;
@@ -104,6 +105,7 @@ fn router(config: &Config, shutdown: CancellationToken) -> Router {
         // Only what is passed on is limited: the gateway's own health and metrics answer in any weather.
         .route_layer(proxied)
         .merge(own)
+        .merge(docs::routes(config, &proxy))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(everything)
@@ -203,9 +205,7 @@ fn cors() -> CorsLayer {
 
 /// `GET /`: where everything is, by the address that the client used.
 async fn index(State(proxy): State<Proxy>, request: Request) -> Result<Response, Problem> {
-    let address = proxy.public_address(&request)?;
-    let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    let base = format!("{}://{}", text(&address.proto), text(&address.host));
+    let base = proxy.public_address(&request)?.base();
     let mut links = Map::from_iter([("self".to_owned(), json!({ "href": format!("{base}/") }))]);
     links.extend(
         ROUTES.iter().map(|(name, _)| ((*name).to_owned(), json!({ "href": format!("{base}/{name}") }))),

@@ -79,6 +79,14 @@ pub struct PublicAddress {
     pub host: HeaderValue,
 }
 
+impl PublicAddress {
+    /// `http://localhost:8088`.
+    pub fn base(&self) -> String {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        format!("{}://{}", text(&self.proto), text(&self.host))
+    }
+}
+
 impl Proxy {
     /// A pool without connections yet.
     pub fn new(connect_timeout: Duration, trust_forwarded: bool, shutdown: CancellationToken) -> Self {

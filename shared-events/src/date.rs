@@ -170,8 +170,19 @@ mod tests {
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in ".*") {
-            let _ = text.parse::<WireDate>();
+        fn what_is_read_of_any_text_reads_back_as_the_same(
+            text in prop_oneof![
+                ".*",
+                "-?[0-9]{1,20}",
+                "[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9]",
+                "[0-9]{4}-(0[1-9]|1[0-2])-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,12})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
+            ],
+        ) {
+            if let Ok(date) = text.parse::<WireDate>() {
+                prop_assert_eq!(date.to_string().len(), "2024-09-24T00:00:00.000+00:00".len());
+                prop_assert_eq!(date.to_string().parse(), Ok(date));
+                prop_assert_eq!(WireDate::from_epoch_millis(date.epoch_millis()), Ok(date));
+            }
         }
     }
 }

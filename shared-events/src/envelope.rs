@@ -173,15 +173,15 @@ impl Envelope {
         let (mut event_type, mut source, mut traceparent) = (None, String::new(), None);
         for (name, text) in headers {
             match name {
-                "type" => event_type = Some(text.to_owned()),
+                "type" => event_type = Some(storable(text)),
                 "ce_id" => id = text.parse().unwrap_or(fallback_id),
-                "ce_source" => source = text.trim_start_matches("/services/").to_owned(),
-                "traceparent" => traceparent = Some(text.to_owned()),
+                "ce_source" => source = storable(text.trim_start_matches("/services/")),
+                "traceparent" => traceparent = Some(storable(text)),
                 _ => {}
             }
         }
         let event_type = event_type
-            .or_else(|| common["eventType"].as_str().map(str::to_owned))
+            .or_else(|| common["eventType"].as_str().map(storable))
             .ok_or_else(|| MalformedRecord("neither a type header nor an eventType".to_owned()))?;
         Ok(Self {
             id,
@@ -190,8 +190,12 @@ impl Envelope {
             time: serde_json::from_value(common["timestamp"].clone()).unwrap_or_else(|_| WireDate::now()),
             post_id: common["postId"].as_i64().unwrap_or_default(),
             traceparent,
-            // PostgreSQL takes no NUL, not even in a dead letter.
-            value: String::from_utf8_lossy(value).replace('\0', "\u{fffd}"),
+            value: storable(&String::from_utf8_lossy(value)),
         })
     }
+}
+
+/// PostgreSQL takes no NUL, not even in a dead letter: the record would be tried for ever.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

@@ -3,6 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Map, Value};
 use shared_events::*;
 
 const AT: i64 = 1_727_139_799_825;
@@ -11,10 +17,77 @@ fn day(text: &str) -> WireDate {
     text.parse().unwrap()
 }
 
+/// What may become of a record's value on the way.
+#[derive(Debug, Clone)]
+enum Harm {
+    Field(Index, Option<Value>),
+    Byte(Index, u8),
+    Inserted(Index, u8),
+    CutOff(Index),
+}
+
+impl Harm {
+    fn any() -> impl Strategy<Value = Self> {
+        let value = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[0-9]{4}-[01][0-9]-[0-3][0-9](T[0-9:.+Z-]{0,12})?".prop_map(Value::from),
+            any::<Vec<i32>>().prop_map(Value::from),
+        ];
+        prop_oneof![
+            4 => (any::<Index>(), prop::option::of(value)).prop_map(|(at, value)| Self::Field(at, value)),
+            2 => any::<(Index, u8)>().prop_map(|(at, byte)| Self::Byte(at, byte)),
+            1 => any::<(Index, u8)>().prop_map(|(at, byte)| Self::Inserted(at, byte)),
+            1 => any::<Index>().prop_map(Self::CutOff),
+        ]
+    }
+
+    fn done_to(self, value: &str) -> Vec<u8> {
+        let mut bytes = value.as_bytes().to_vec();
+        match self {
+            Self::Field(at, new) => {
+                let mut fields: Map<String, Value> = serde_json::from_str(value).unwrap();
+                let name = fields.keys().nth(at.index(fields.len())).unwrap().clone();
+                match new {
+                    Some(new) => fields.insert(name, new),
+                    None => fields.remove(&name),
+                };
+                bytes = serde_json::to_vec(&fields).unwrap();
+            }
+            Self::Byte(at, byte) => bytes[at.index(value.len())] = byte,
+            Self::Inserted(at, byte) => bytes.insert(at.index(value.len()), byte),
+            Self::CutOff(at) => bytes.truncate(at.index(value.len())),
+        }
+        bytes
+    }
+}
+
+/// Whatever becomes of an event on the way, it is read or told as malformed; what is read is an event like any other.
+fn withstands_harm<E: Event + std::fmt::Debug + PartialEq>(sent: &Envelope) {
+    let headers = sent.headers();
+    let received = |harm: Harm| {
+        let pairs = headers.iter().map(|(name, text)| (*name, text.as_str()));
+        let received = Envelope::from_record(&harm.done_to(&sent.value), pairs, uuid::Uuid::nil()).unwrap();
+        prop_assert_eq!((received.id, &received.event_type), (sent.id, &sent.event_type));
+        if let Ok(event) = received.parse::<E>() {
+            let again = Envelope::at(&event, received.time, None);
+            prop_assert_eq!(again.parse::<E>().unwrap(), event);
+        }
+        Ok(())
+    };
+    TestRunner::new(Config::with_cases(200))
+        .run(&Harm::any(), received)
+        .unwrap_or_else(|e| panic!("{}: {e}", E::TYPE));
+}
+
 fn line<E: Event + std::fmt::Debug + PartialEq>(event: E) -> String {
     let envelope = Envelope::at(&event, WireDate::from_epoch_millis(AT).unwrap(), None);
     assert_eq!(envelope.parse::<E>().unwrap(), event, "reads back as itself");
     assert_eq!(envelope.post_id, 1);
+    withstands_harm::<E>(&envelope);
     envelope.value
 }
 
@@ -241,9 +314,19 @@ fn a_record_of_another_make_is_known_by_its_value_and_place() {
     assert!(Envelope::from_record(b"\xff", [("type", "PostDeleted")].into_iter(), place).is_ok());
 }
 
-proptest::proptest! {
+proptest! {
     #[test]
-    fn no_record_makes_it_panic(value: Vec<u8>, name in "type|ce_id|ce_source|traceparent|x", text: String) {
-        let _ = Envelope::from_record(&value, [(name.as_str(), text.as_str())].into_iter(), uuid::Uuid::nil());
+    fn no_record_makes_it_panic_and_what_is_read_can_be_stored(
+        value in prop_oneof![any::<Vec<u8>>(), "\\{(\"(eventType|timestamp|postId)\":(1|-1|\"x\"|null|9e99|\\[\\]|\"\\\\u0000\"),?){0,3}\\}".prop_map(String::into_bytes)],
+        headers in prop::collection::vec(("type|ce_id|ce_source|traceparent|ce_time|x", prop_oneof![any::<String>(), "[\\x00-\\x7f]{0,9}"]), 0..6),
+    ) {
+        let pairs = headers.iter().map(|(name, text)| (name.as_str(), text.as_str()));
+        match Envelope::from_record(&value, pairs, uuid::Uuid::nil()) {
+            Ok(read) => {
+                let texts = [read.event_type, read.source, read.traceparent.unwrap_or_default(), read.value];
+                prop_assert!(texts.iter().all(|text| !text.contains('\0')), "{texts:?}");
+            }
+            Err(_) => prop_assert!(headers.iter().all(|(name, _)| name != "type")),
+        }
     }
 }

@@ -7,21 +7,19 @@ use crate::{
     hal::{self, Resource},
     idempotency::Answer,
     inbox::{Consumer, ReactionError, first_time},
+    openapi::OPERATIONAL,
     problem::Problem,
-    query::{Filter, ItemId, Listing, Select},
+    query::{Filter, ItemId, Listing, Paging, Select},
     wire::{Faults, Line},
 };
-use axum::{
-    Extension,
-    extract::State,
-    http::StatusCode,
-    routing::{delete, get, post},
-};
+use axum::{Extension, extract::State, http::StatusCode};
 use deserr::Deserr;
 use serde::Serialize;
 use shared_events::{Envelope, WireDate};
 use sqlx::FromRow;
 use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Stores an event that is at fault. Its inbox row goes with it: redelivery does not try it again.
@@ -83,17 +81,22 @@ pub(crate) async fn exhume(tx: &mut Tx, id: i64) -> Result<Option<Envelope>, sql
     }))
 }
 
-#[derive(Serialize)]
+/// An event that could not be reacted to.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeadLetter {
     id: i64,
+    #[schema(value_type = String)]
     event_id: Uuid,
     event_type: String,
     source: String,
     post_id: i64,
+    #[schema(value_type = String, format = DateTime)]
     happened_at: WireDate,
+    #[schema(value_type = String, format = DateTime)]
     failed_at: WireDate,
     error: String,
+    /// The event's JSON, byte for byte.
     value: String,
 }
 
@@ -121,9 +124,11 @@ impl Resource for DeadLetter {
     }
 }
 
-#[derive(Deserr)]
+#[derive(Deserr, IntoParams)]
 #[deserr(error = Faults, rename_all = camelCase)]
+#[into_params(parameter_in = Query, rename_all = "camelCase")]
 struct DeadLetters {
+    #[param(value_type = Option<String>)]
     #[deserr(default)]
     event_type: Option<Line<64>>,
 }
@@ -134,13 +139,13 @@ impl Filter for DeadLetters {
 }
 
 /// The routes, for a service's own port.
-pub(crate) fn routes() -> axum::Router<App> {
-    axum::Router::new()
-        .route("/dead-letters", get(list))
-        .route("/dead-letters/{id}", delete(discard))
-        .route("/dead-letters/{id}/replay", post(replay))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(discard)).routes(routes!(replay))
 }
 
+/// List dead letters, newest first.
+#[utoipa::path(get, path = "/dead-letters", tag = OPERATIONAL, params(DeadLetters, Paging),
+    responses((status = 200, body = [DeadLetter])))]
 async fn list(State(app): State<App>, listing: Listing<DeadLetters>) -> Result<Answer, Problem> {
     let page = Select::from("dead_letter")
         .and("event_type = ?", listing.filter.event_type.as_ref().map(|line| line.0.clone()))
@@ -149,11 +154,17 @@ async fn list(State(app): State<App>, listing: Listing<DeadLetters>) -> Result<A
     Ok(listing.answer(&page.map(DeadLetter::from)))
 }
 
+/// Discard a dead letter: its event has no effect here.
+#[utoipa::path(delete, path = "/dead-letters/{id}", tag = OPERATIONAL, params(("id" = i64, Path)),
+    responses((status = 204)))]
 async fn discard(State(app): State<App>, _: Caller, ItemId(id): ItemId) -> Result<Answer, Problem> {
     let gone = sqlx::query("delete from dead_letter where id = $1").bind(id).execute(&app.db).await?;
     if gone.rows_affected() == 0 { Err(Problem::not_found("dead letter")) } else { Ok(hal::no_content()) }
 }
 
+/// Try a dead letter again; when it goes well, it is one no more.
+#[utoipa::path(post, path = "/dead-letters/{id}/replay", tag = OPERATIONAL, params(("id" = i64, Path)),
+    responses((status = 204)))]
 async fn replay(
     Extension(consumer): Extension<Consumer>,
     _: Caller,

@@ -13,6 +13,7 @@ pub mod health;
 pub mod idempotency;
 pub mod inbox;
 pub mod metrics;
+pub mod openapi;
 mod outbox;
 pub mod postgres;
 pub mod problem;

@@ -29,9 +29,9 @@ pub struct Problem {
     retry_after: Option<u32>,
 }
 
-/// The body of a [`Problem`], as documented in `/openapi.json`.
+/// The body of a [`Problem`].
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Problem)]
+#[schema(as = Problem, description = "Why the answer is no.")]
 pub struct ProblemBody<'a> {
     /// `urn:problem:` and the code.
     #[serde(rename = "type")]

@@ -49,13 +49,13 @@ pub trait Filter: Deserr<Faults> {
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// The page, from 0.
-    #[param(rename = "page", required = false)]
+    #[param(rename = "page", required = false, minimum = 0)]
     pub number: i64,
     /// Items a page; above 1000 it is 1000.
-    #[param(required = false)]
+    #[param(required = false, minimum = 0)]
     pub size: i64,
     /// `field,asc` or `field,desc`; may be repeated.
-    #[param(rename = "sort", value_type = Option<String>)]
+    #[param(rename = "sort", value_type = Option<Vec<String>>)]
     order: String,
 }
 

@@ -6,8 +6,8 @@ use crate::{
     dead_letter, health,
     idempotency::KEPT_HOURS,
     inbox::{Consumer, Reactions},
-    metrics::{self, EventMetrics, Metrics},
-    outbox,
+    metrics::{EventMetrics, Metrics},
+    openapi, outbox,
     problem::{Problem, method_not_allowed, name_instance, no_such_path},
     request_id, server,
     settings::OwnSettings,
@@ -22,7 +22,7 @@ use sqlx::{migrate::Migrator, postgres::PgConnectOptions};
 use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet, time};
 use tokio_util::sync::CancellationToken;
-use utoipa::openapi::{Info, OpenApi};
+use utoipa::openapi::{Info, OpenApi, Paths};
 use utoipa_axum::router::OpenApiRouter;
 
 /// What makes a service: everything else is plumbing.
@@ -172,17 +172,16 @@ impl Service {
 impl Prepared {
     /// Everything the service answers.
     pub fn router(&self, shutdown: CancellationToken) -> Router {
-        let document = OpenApi::new(
-            Info::new(self.service.name, env!("CARGO_PKG_VERSION")),
-            utoipa::openapi::Paths::new(),
-        );
-        let (routes, document) =
-            OpenApiRouter::with_openapi(document).merge((self.service.routes)()).split_for_parts();
+        let info = Info::new(self.service.name, env!("CARGO_PKG_VERSION"));
+        let api = OpenApiRouter::with_openapi(OpenApi::new(info, Paths::new()))
+            .merge((self.service.routes)())
+            .merge(dead_letter::routes());
+        let (routes, api) = api.split_for_parts();
+        let (probes, probes_api) = health::routes().split_for_parts();
+        let document = openapi::document(api, probes_api);
         routes
-            .merge(health::routes(shutdown.clone()))
-            .merge(dead_letter::routes())
+            .merge(probes)
             .route("/openapi.json", get(async move || Json(document)))
-            .route("/metrics", get(metrics::scrape).with_state(self.app.metrics.clone()))
             .method_not_allowed_fallback(method_not_allowed)
             .fallback(no_such_path)
             .with_state(self.app.clone())

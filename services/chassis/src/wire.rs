@@ -10,10 +10,10 @@ use serde_json::{Map, Value as Json};
 use shared_events::WireDate;
 use std::{ops::ControlFlow, str::FromStr};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
 
 mod change;
 mod duration;
+mod schema;
 pub use change::{Change, Replace, agree, same};
 pub use duration::duration;
 
@@ -162,8 +162,8 @@ pub trait Scalar: Sized {
     }
 
     /// Reads a JSON boolean; only flags take one.
-    fn from_flag(flag: bool) -> Result<Self, Wrong> {
-        Self::from_text(if flag { "true" } else { "false" })
+    fn from_flag(_: bool) -> Result<Self, Wrong> {
+        Err(Wrong::Malformed("must be a string".to_owned()))
     }
 }
 
@@ -217,7 +217,7 @@ fn within<T: TryFrom<i128>>(number: i128, min: i128, max: i128) -> Result<T, Wro
 macro_rules! numbers {
     ($($(#[$meta:meta])* $name:ident($inner:ty) in $min:literal ..= $max:expr;)+) => {$(
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $name(pub $inner);
 
         impl Scalar for $name {
@@ -246,12 +246,15 @@ numbers! {
 }
 
 /// `true` or `false`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flag(pub bool);
 
 impl Scalar for Flag {
     fn from_text(text: &str) -> Result<Self, Wrong> {
         text.parse().map(Self).map_err(|_| Wrong::Malformed("must be true or false".to_owned()))
+    }
+    fn from_flag(flag: bool) -> Result<Self, Wrong> {
+        Ok(Self(flag))
     }
 }
 
@@ -271,7 +274,7 @@ fn text(text: &str, max: usize, allowed: &[char]) -> Result<String, Wrong> {
 }
 
 /// One line of 1 to `MAX` characters, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line<const MAX: usize>(pub String);
 
 impl<const MAX: usize> Scalar for Line<MAX> {
@@ -281,7 +284,7 @@ impl<const MAX: usize> Scalar for Line<MAX> {
 }
 
 /// Text of several lines and 1 to `MAX` characters, trimmed.
-#[derive(Debug, Clone, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prose<const MAX: usize>(pub String);
 
 impl<const MAX: usize> Scalar for Prose<MAX> {
@@ -291,7 +294,7 @@ impl<const MAX: usize> Scalar for Prose<MAX> {
 }
 
 /// A person's id, 1 to 64 characters.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct UserId(pub String);
 
 impl Scalar for UserId {
@@ -305,8 +308,7 @@ impl Scalar for UserId {
 }
 
 /// A date in any of the forms of [`WireDate`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
-#[schema(value_type = String, format = DateTime)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Date(pub WireDate);
 
 impl From<Date> for OffsetDateTime {
@@ -325,7 +327,7 @@ impl Scalar for Date {
 }
 
 /// One word of a vocabulary, such as [`shared_events::OfferStatus`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Word<T>(pub T);
 
 impl<T: FromStr<Err = String>> Deserr<Faults> for Word<T> {

@@ -15,7 +15,7 @@ use chassis::{
     caller::Caller,
     hal,
     idempotency::{Answer, Command},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{ItemId, Listing, Paging},
 };
 use deals::{DealBody, DealChange, DealFilter, NewDeal};
@@ -63,8 +63,7 @@ async fn ask_offer(app: &App, caller: &Caller, offer_id: i64) -> Result<OfferCop
 
 /// Reserve a deal on an offer.
 #[utoipa::path(post, path = "/deals", request_body = NewDeal,
-    responses((status = 201, body = DealBody), (status = "4XX", body = ProblemBody),
-              (status = 503, body = ProblemBody)))]
+    responses((status = 201, body = DealBody)))]
 pub async fn reserve(State(app): State<App>, command: Command<NewDeal>) -> Result<Answer, Problem> {
     let wish = command.body.wish();
     let post = check_availability(&app, &command.caller, wish.post_id).await?;
@@ -109,7 +108,7 @@ async fn reserve_on(
 
 /// List deals.
 #[utoipa::path(get, path = "/deals", params(DealFilter, Paging),
-    responses((status = 200, body = [DealBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [DealBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<DealFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
@@ -124,7 +123,7 @@ pub async fn list(State(app): State<App>, listing: Listing<DealFilter>) -> Resul
 
 /// Read a deal.
 #[utoipa::path(get, path = "/deals/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = DealBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = DealBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(deal_id): ItemId,
@@ -136,7 +135,7 @@ pub async fn read(
 
 /// Move a deal on, or reschedule it.
 #[utoipa::path(patch, path = "/deals/{id}", params(("id" = i64, Path)), request_body = DealChange,
-    responses((status = 200, body = DealBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = DealBody)))]
 pub async fn change(
     State(app): State<App>,
     ItemId(deal_id): ItemId,

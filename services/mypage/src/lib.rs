@@ -9,7 +9,6 @@ mod reactions;
 pub mod rebuild;
 mod store;
 
-use axum::routing::get;
 use chassis::{app::App, inbox::Reactions, reactions, service::Service, settings::OwnSettings};
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
@@ -71,6 +70,5 @@ fn map() -> OpenApiRouter<App> {
         .routes(routes!(api::purchases::list))
         .routes(routes!(api::purchases::read))
         .routes(routes!(api::profiles::read))
-        // For operators, like /dead-letters: not documented to clients, and not passed on by the gateway.
-        .route("/rebuild", get(api::rebuild::read).post(api::rebuild::start))
+        .routes(routes!(api::rebuild::read, api::rebuild::start))
 }

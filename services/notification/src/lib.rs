@@ -11,7 +11,7 @@ mod sweep;
 
 use api::{alerts, notifications, stream};
 use axum::{Extension, routing::get};
-use chassis::{app::App, reactions, service::Service, settings::OwnSettings};
+use chassis::{app::App, openapi, reactions, service::Service, settings::OwnSettings};
 use feed::Feed;
 use shared_events::{
     CancelDeclined, CancelRequested, DealCanceled, DealEnded, DealRescheduled, DealReserved, DealReviewed,
@@ -61,7 +61,7 @@ pub fn service() -> Service {
 }
 
 fn map() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    let mut map = OpenApiRouter::new()
         .routes(routes!(notifications::list, notifications::change_all))
         .routes(routes!(notifications::unread_count))
         .routes(routes!(stream::listen))
@@ -73,5 +73,7 @@ fn map() -> OpenApiRouter<App> {
         .route("/notices/unread-count", get(notifications::unread_count))
         .route("/notices/stream", get(stream::listen))
         .route("/notices/{id}", get(notifications::read).patch(notifications::change))
-        .layer(Extension(Feed::default()))
+        .layer(Extension(Feed::default()));
+    openapi::also_at(&mut map, "/notifications", "/notices");
+    map
 }

@@ -17,7 +17,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging},
     wire::{Faults, Id, Prose, Qty, UserId, Won, Word, agree, same},
 };
@@ -169,7 +169,6 @@ pub struct OfferAnswer {
     #[deserr(default)]
     offer_status: Option<Word<OfferStatus>>,
     /// Goes to the other one along with the answer: "I would trade with you."
-    #[schema(value_type = Option<String>)]
     #[deserr(default)]
     message: Option<Prose<2000>>,
     /// The buyer, whoever acts.
@@ -255,7 +254,7 @@ impl Filter for OfferFilter {
 
 /// Place an offer.
 #[utoipa::path(post, path = "/offers", request_body = NewOffer,
-    responses((status = 201, body = OfferBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = OfferBody), (status = 402)))]
 pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result<Answer, Problem> {
     let order = command.body.order(command.author(command.body.user_id.as_ref())?);
     let (post_id, now) = (command.body.post_id.0, OffsetDateTime::now_utc());
@@ -288,7 +287,7 @@ pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result
 
 /// List offers.
 #[utoipa::path(get, path = "/offers", params(OfferFilter, Paging),
-    responses((status = 200, body = [OfferBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [OfferBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<OfferFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
@@ -302,7 +301,7 @@ pub async fn list(State(app): State<App>, listing: Listing<OfferFilter>) -> Resu
 
 /// Read an offer.
 #[utoipa::path(get, path = "/offers/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = OfferBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = OfferBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(offer_id): ItemId,
@@ -314,7 +313,7 @@ pub async fn read(
 
 /// Accept, refuse or withdraw an offer.
 #[utoipa::path(patch, path = "/offers/{id}", params(("id" = i64, Path)), request_body = OfferAnswer,
-    responses((status = 200, body = OfferBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = OfferBody)))]
 pub async fn answer(
     State(app): State<App>,
     ItemId(offer_id): ItemId,

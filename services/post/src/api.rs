@@ -6,13 +6,13 @@ use crate::{
     domain::{Content, Post},
     store,
 };
-use axum::extract::State;
+use axum::{extract::State, http::Uri};
 use chassis::{
     app::App,
     caller::Caller,
     hal,
     idempotency::{Answer, Command},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{ItemId, Listing, Paging, Params},
     wire::{UserId, Word},
 };
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 /// Write a post.
 #[utoipa::path(post, path = "/posts", request_body = NewPost,
-    responses((status = 201, body = PostBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = PostBody)))]
 pub async fn write(State(app): State<App>, command: Command<NewPost>) -> Result<Answer, Problem> {
     let seller = command.author(command.body.user_id.as_ref())?;
     let said = command.body.status.map(|word| word.0);
@@ -39,7 +39,7 @@ pub async fn write(State(app): State<App>, command: Command<NewPost>) -> Result<
 
 /// List posts, newest first.
 #[utoipa::path(get, path = "/posts", params(PostFilter, Paging),
-    responses((status = 200, body = [PostBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [PostBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<PostFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
@@ -59,7 +59,7 @@ pub async fn list(State(app): State<App>, listing: Listing<PostFilter>) -> Resul
 
 /// Read a post. A hidden one is its seller's only (`?userId=` says who asks where there are no tokens).
 #[utoipa::path(get, path = "/posts/{id}", params(("id" = i64, Path), ("userId" = Option<String>, Query)),
-    responses((status = 200, body = PostBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = PostBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(post_id): ItemId,
@@ -77,7 +77,7 @@ pub async fn read(
 
 /// Change fields of a post.
 #[utoipa::path(patch, path = "/posts/{id}", params(("id" = i64, Path)), request_body = PostChange,
-    responses((status = 200, body = PostBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = PostBody)))]
 pub async fn edit(
     State(app): State<App>,
     ItemId(post_id): ItemId,
@@ -89,7 +89,7 @@ pub async fn edit(
 
 /// Put another post in its place.
 #[utoipa::path(put, path = "/posts/{id}", params(("id" = i64, Path)), request_body = NewPost,
-    responses((status = 200, body = PostBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = PostBody)))]
 pub async fn replace(
     State(app): State<App>,
     ItemId(post_id): ItemId,
@@ -125,7 +125,7 @@ async fn change<T>(
 
 /// Take a post away for good.
 #[utoipa::path(delete, path = "/posts/{id}", params(("id" = i64, Path), ("userId" = Option<String>, Query)),
-    responses((status = 204), (status = "4XX", body = ProblemBody)))]
+    responses((status = 204)))]
 pub async fn delete(
     State(app): State<App>,
     ItemId(post_id): ItemId,
@@ -161,14 +161,15 @@ pub struct Availability {
 
 /// Ask whether a post can be had. Through the gateway's circuit breaker.
 #[utoipa::path(get, path = "/posts/{id}/availability", params(("id" = i64, Path)),
-    responses((status = 200, body = Availability), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = Availability)))]
 pub async fn availability(
     State(app): State<App>,
     ItemId(post_id): ItemId,
-    _: Caller,
-) -> Result<axum::Json<Availability>, Problem> {
+    caller: Caller,
+    uri: Uri,
+) -> Result<Answer, Problem> {
     let post = existing(store::read(&app.db, post_id).await?)?;
-    Ok(axum::Json(Availability {
+    let availability = Availability {
         post_id,
         available_qty: post.available_qty(),
         status: post.status(),
@@ -177,7 +178,8 @@ pub async fn availability(
         qty: post.content.qty,
         hidden: post.content.hidden,
         version: post.version,
-    }))
+    };
+    Ok(hal::document(&caller.base, "availability", uri.path(), &availability))
 }
 
 fn existing(post: Option<Post>) -> Result<Post, Problem> {

@@ -14,6 +14,7 @@ use axum::{
 use chassis::testing::{Client, eventually, serve};
 use common::Market;
 use futures::future::join_all;
+use reqwest::Method;
 use serde_json::{Value, json};
 use std::{
     sync::{
@@ -38,6 +39,19 @@ async fn with_every_other_service_stopped_posts_live_on() {
     assert_eq!(client.patch(&format!("/posts/{post_id}"), edited).await.expect(200)["price"], 1500);
     assert_eq!(client.get("/posts").await.expect(200)["page"]["totalElements"], 2);
     assert_eq!(client.get(&format!("/posts/{written}")).await.expect(200)["availableQty"], 3);
+    let document =
+        client.send(Method::GET, "/openapi.json", &[("host", "market.example")], None).await.expect(200);
+    assert_eq!(document["servers"], json!([{"url": "http://market.example"}]));
+    assert_eq!(document["info"]["x-away"], json!(["offer", "deal", "mypage", "notification"]));
+    let paths: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(paths, ["/posts", "/posts/{id}", "/posts/{id}/availability"]);
+    let page = async |path: &str| {
+        reqwest::get(format!("http://{}{path}", market.marketplace.gateway)).await.unwrap()
+    };
+    let policy = page("/docs").await.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("script-src 'self';") && !policy.contains("unsafe"), "{policy}");
+    assert!(page("/docs/").await.text().await.unwrap().contains("./swagger-ui-bundle.js"));
+    assert!(page("/docs/swagger-initializer.js").await.text().await.unwrap().contains("\"/openapi.json\""));
     // All at once, because each service is waited for as if it were being restarted.
     let away = ["/offers", "/deals", "/myPages", "/purchases", "/notifications"];
     let replies = join_all(away.map(async |path| (path, client.get(path).await))).await;
@@ -51,6 +65,13 @@ async fn with_every_other_service_stopped_posts_live_on() {
 #[tokio::test]
 async fn with_post_stopped_nothing_is_reserved_and_everything_else_works() {
     let mut market = Market::start().await;
+    let documented = market.client.get("/openapi.json").await.expect(200)["paths"].clone();
+    for (name, _) in gateway::routes::ROUTES {
+        assert!(
+            documented.as_object().unwrap().keys().any(|path| path.split('/').nth(1) == Some(name)),
+            "{name}"
+        );
+    }
     let post_id = market.post("seller01", 1000, 1).await;
     let offer_id = market.offer("buyer01", post_id).await;
     market.until("/purchases?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
@@ -74,6 +95,9 @@ async fn with_post_stopped_nothing_is_reserved_and_everything_else_works() {
     market.offer("buyer02", post_id).await;
     assert_eq!(client.get("/myPages?userId=seller01").await.expect(200)["page"]["totalElements"], 1);
     market.until("/notifications?userId=buyer01", |list| list["page"]["totalElements"] == 1).await;
+    // What was last known of it is documented still.
+    let document = market.until("/openapi.json", |said| said["info"]["x-away"] == json!(["post"])).await;
+    assert_eq!(document["paths"], documented);
     market.stop().await;
 }
 

@@ -25,6 +25,18 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_bounded_duration_or_refused(text in prop_oneof![".*", "[0-9]{1,22}(ms|s|m|h|d)", "[+-]?[0-9.]{0,4} ?[a-z]{0,3}"]) {
+            if let Ok(read) = duration(&text) {
+                let most = Duration::from_hours(24 * MAX_DAYS);
+                prop_assert!(read > Duration::ZERO && read <= most, "{read:?}");
+                prop_assert_eq!(duration(&format!("{}ms", read.as_millis())), Ok(read));
+            }
+        }
+    }
 
     #[test]
     fn a_duration_has_a_unit() {

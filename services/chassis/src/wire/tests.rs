@@ -128,6 +128,9 @@ fn text_is_trimmed_counted_in_characters_and_without_control_characters() {
 
 #[test]
 fn flags_and_words_are_what_they_say() {
+    for name in ["line", "prose", "userId", "date", "word", "won"] {
+        assert!(matches!(sample(json!({name: true})), Err(Faults(faults)) if faults.len() == 1), "{name}");
+    }
     for (sent, read) in [(json!(true), true), (json!("true"), true), (json!(" false "), false)] {
         assert_eq!(field("flag", &sent, |sample| sample.flag), Ok(Flag(read)));
     }
@@ -191,6 +194,8 @@ fn any_json() -> impl Strategy<Value = Json> {
         any::<i64>().prop_map(Json::from),
         any::<u64>().prop_map(Json::from),
         any::<f64>().prop_map(Json::from),
+        prop::sample::select(&[0, 1, -1, 1_000_000, 1_000_001, MAX_WON, MAX_WON + 1, i64::MAX][..])
+            .prop_map(Json::from),
         any::<String>().prop_map(Json::from),
         "[ 0-9eE.+-]{0,40}".prop_map(Json::from),
         "[0-9]{1,6}-[0-9]{2}-[0-9]{2}(T[0-9:.Z+-]{0,20})?".prop_map(Json::from),
@@ -206,18 +211,65 @@ fn any_json() -> impl Strategy<Value = Json> {
     })
 }
 
+/// What was taken, as an answer would say it.
+fn said(taken: &Sample) -> Json {
+    let mut said = json!({
+        "won": taken.won.map(|won| won.0),
+        "id": taken.id.map(|id| id.0),
+        "qty": taken.qty.map(|qty| qty.0),
+        "natural": taken.natural.map(|natural| natural.0),
+        "userId": taken.user_id.as_ref().map(|user| &user.0),
+        "date": taken.date.map(|date| date.0.to_string()),
+        "flag": taken.flag.map(|flag| flag.0),
+        "line": taken.line.as_ref().map(|line| &line.0),
+        "prose": taken.prose.as_ref().map(|prose| &prose.0),
+        "word": taken.word.map(|word| word.0.as_str()),
+    });
+    match &taken.change {
+        Change::Keep => {}
+        Change::Clear => said["change"] = Json::Null,
+        Change::Set(line) => said["change"] = json!(line.0),
+    }
+    if let Replace(Some(won)) = taken.replace {
+        said["replace"] = json!(won.0);
+    }
+    said
+}
+
+fn within_bounds(taken: &Sample) -> Result<(), TestCaseError> {
+    prop_assert!(taken.won.is_none_or(|won| (0..=MAX_WON).contains(&won.0)));
+    prop_assert!(taken.id.is_none_or(|id| id.0 >= 1));
+    prop_assert!(taken.qty.is_none_or(|qty| (1..=1_000_000).contains(&qty.0)));
+    prop_assert!(taken.natural.is_none_or(|natural| natural.0 >= 0));
+    let line = |text: &str, max| {
+        text.trim() == text && (1..=max).contains(&text.chars().count()) && !text.contains(char::is_control)
+    };
+    prop_assert!(taken.user_id.as_ref().is_none_or(|user| line(&user.0, 64)));
+    prop_assert!(taken.line.as_ref().is_none_or(|taken| line(&taken.0, 10)));
+    prop_assert!(
+        taken.prose.as_ref().is_none_or(|prose| line(&prose.0.replace(['\n', '\r', '\t'], "."), 10))
+    );
+    Ok(())
+}
+
 proptest! {
     #[test]
-    fn no_body_makes_it_panic_and_every_fault_names_a_field_that_was_sent(
+    fn any_body_is_taken_within_bounds_and_for_good_or_every_fault_named(
         body in prop::collection::hash_map(prop::sample::select(&FIELDS[..]), any_json(), 0..12)
     ) {
         let fields: Map<_, _> = body.clone().into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-        if let Err(Faults(faults)) = read::<Sample>(fields) {
-            prop_assert!(!faults.is_empty());
-            for (name, _) in &faults {
-                prop_assert!(body.contains_key(name.as_str()), "{name}");
+        match read::<Sample>(fields) {
+            Ok(taken) => {
+                within_bounds(&taken)?;
+                prop_assert_eq!(sample(said(&taken)).map_err(|faults| faults.0), Ok(taken));
             }
-            prop_assert!(Problem::from(Faults(faults)).status().is_client_error());
+            Err(Faults(faults)) => {
+                prop_assert!(!faults.is_empty());
+                for (name, _) in &faults {
+                    prop_assert!(body.contains_key(name.as_str()), "{name}");
+                }
+                prop_assert!(Problem::from(Faults(faults)).status().is_client_error());
+            }
         }
     }
 
@@ -227,15 +279,6 @@ proptest! {
             let read = |value: Json| sample(json!({name: value})).map_err(|faults| faults.0);
             let forms = [read(json!(number)), read(json!(number.to_string())), read(json!(format!("\t{number} ")))];
             prop_assert!(forms.windows(2).all(|pair| pair[0] == pair[1]), "{forms:?}");
-        }
-    }
-
-    #[test]
-    fn text_that_is_taken_can_be_stored_and_sent_again(text: String) {
-        if let Ok(Line(taken)) = field("line", &json!(text), |sample| sample.line) {
-            prop_assert!(!taken.contains(char::is_control) && taken.trim() == taken);
-            prop_assert!((1..=10).contains(&taken.chars().count()));
-            prop_assert_eq!(field("line", &json!(taken), |sample| sample.line), Ok(Line(taken.clone())));
         }
     }
 }

@@ -178,11 +178,11 @@ pub struct DealChange {
     #[deserr(default)]
     pub(super) status: Option<Word<DealStatus>>,
     /// Another day to meet, while the deal is reserved and its status is not changed.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = Option<Date>)]
     #[deserr(default)]
     reserve_dt: Change<Date>,
     /// Another place to meet, likewise.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Line<200>>)]
     #[deserr(default)]
     meet_place: Change<Line<200>>,
     /// Who acts: the buyer or the seller. Absent: whichever may.
@@ -207,7 +207,7 @@ pub struct DealChange {
     #[schema(value_type = Option<Fulfilment>)]
     #[deserr(default)]
     fulfilment: Option<Word<Fulfilment>>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Line<200>>)]
     #[deserr(default)]
     address: Change<Line<200>>,
 }

@@ -13,7 +13,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging},
     wire::{Faults, Id, Qty, UserId, Won, Word, agree, same},
 };
@@ -186,7 +186,7 @@ impl Filter for PaymentFilter {
 /// it on those, as long as the offer has not been heard of.
 #[utoipa::path(post, path = "/payments", request_body = NewPayment,
     responses((status = 201, body = PaymentBody), (status = 200, body = PaymentBody),
-              (status = 402, body = ProblemBody), (status = "4XX", body = ProblemBody)))]
+              (status = 402)))]
 pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Result<Answer, Problem> {
     let payer = command.author(command.body.user_id.as_ref())?;
     let (body, now) = (&command.body, OffsetDateTime::now_utc());
@@ -269,7 +269,7 @@ async fn note_failure(
 
 /// List payments.
 #[utoipa::path(get, path = "/payments", params(PaymentFilter, Paging),
-    responses((status = 200, body = [PaymentBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [PaymentBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<PaymentFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = payments::Wanted {
@@ -285,7 +285,7 @@ pub async fn list(State(app): State<App>, listing: Listing<PaymentFilter>) -> Re
 
 /// Read a payment.
 #[utoipa::path(get, path = "/payments/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = PaymentBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = PaymentBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(payment_id): ItemId,
@@ -297,8 +297,7 @@ pub async fn read(
 
 /// Confirm a deposit, or call a bank transfer off.
 #[utoipa::path(patch, path = "/payments/{id}", params(("id" = i64, Path)), request_body = PaymentChange,
-    responses((status = 200, body = PaymentBody), (status = "4XX", body = ProblemBody),
-              (status = 503, body = ProblemBody)))]
+    responses((status = 200, body = PaymentBody)))]
 pub async fn change(
     State(app): State<App>,
     ItemId(payment_id): ItemId,

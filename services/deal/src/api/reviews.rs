@@ -10,7 +10,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging},
     wire::{Faults, Id, Natural, Prose, UserId},
 };
@@ -136,7 +136,7 @@ impl Filter for ReviewFilter {
 
 /// Review an ended deal: the buyer the seller, and the seller the buyer, once each.
 #[utoipa::path(post, path = "/reviews", request_body = NewReview,
-    responses((status = 201, body = ReviewBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = ReviewBody)))]
 pub async fn write(State(app): State<App>, command: Command<NewReview>) -> Result<Answer, Problem> {
     let body = &command.body;
     let author = command.author(body.user_id.as_ref())?;
@@ -152,7 +152,7 @@ pub async fn write(State(app): State<App>, command: Command<NewReview>) -> Resul
 
 /// List reviews.
 #[utoipa::path(get, path = "/reviews", params(ReviewFilter, Paging),
-    responses((status = 200, body = [ReviewBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [ReviewBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<ReviewFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = reviews::Wanted {
@@ -167,7 +167,7 @@ pub async fn list(State(app): State<App>, listing: Listing<ReviewFilter>) -> Res
 
 /// Read a review.
 #[utoipa::path(get, path = "/reviews/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = ReviewBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = ReviewBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(review_id): ItemId,

@@ -13,7 +13,7 @@ use chassis::{
     caller::Caller,
     hal,
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     wire::{Faults, Scalar, UserId, Won},
 };
 use deserr::Deserr;
@@ -71,7 +71,7 @@ async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
 
 /// Read a wallet.
 #[utoipa::path(get, path = "/wallets/{userId}", params(("userId" = String, Path)),
-    responses((status = 200, body = WalletBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = WalletBody)))]
 pub async fn read(State(app): State<App>, Owner(user_id): Owner, caller: Caller) -> Result<Answer, Problem> {
     let wallet = wallet(&app, user_id).await?;
     Ok(hal::document(&caller.base, "wallet", &path(&wallet.user_id), &wallet))
@@ -79,7 +79,7 @@ pub async fn read(State(app): State<App>, Owner(user_id): Owner, caller: Caller)
 
 /// Money arrives, as a payment provider tells.
 #[utoipa::path(post, path = "/wallets/{userId}/deposits", params(("userId" = String, Path)), request_body = Amount,
-    responses((status = 201, body = WalletBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = WalletBody)))]
 pub async fn deposit(
     State(app): State<App>,
     Owner(user_id): Owner,
@@ -92,8 +92,7 @@ pub async fn deposit(
 
 /// Money leaves for a bank.
 #[utoipa::path(post, path = "/wallets/{userId}/withdrawals", params(("userId" = String, Path)), request_body = Amount,
-    responses((status = 201, body = WalletBody), (status = 402, body = ProblemBody),
-              (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = WalletBody), (status = 402)))]
 pub async fn withdraw(
     State(app): State<App>,
     Owner(user_id): Owner,

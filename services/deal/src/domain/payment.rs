@@ -54,6 +54,7 @@ pub struct PayStep {
     /// What it became.
     pub state: PaymentState,
     /// How much moved, in won.
+    #[schema(value_type = i64)]
     pub amount: Won,
     /// When.
     #[schema(value_type = String, format = DateTime)]

@@ -13,7 +13,7 @@ use chassis::{
     caller::Caller,
     hal,
     idempotency::Answer,
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     wire::{Faults, Scalar, UserId},
 };
 use serde::Serialize;
@@ -42,7 +42,7 @@ pub struct ProfileBody {
 
 /// Read a person's profile. Everybody has one; a person that nobody has heard of has zeros, and 36.5 °C.
 #[utoipa::path(get, path = "/users/{id}/profile", params(("id" = String, Path)),
-    responses((status = 200, body = ProfileBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = ProfileBody)))]
 pub async fn read(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -10,7 +10,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::Answer,
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging},
     wire::{Faults, Id, UserId},
 };
@@ -198,7 +198,7 @@ impl Filter for PurchaseFilter {
 
 /// List what a buyer has ordered, newest first.
 #[utoipa::path(get, path = "/purchases", params(PurchaseFilter, Paging),
-    responses((status = 200, body = [PurchaseBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [PurchaseBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<PurchaseFilter>) -> Result<Answer, Problem> {
     let PurchaseFilter { user_id, post_id } = listing.filter.clone();
     let (user_id, post_id) = (user_id.map(|user| user.0), post_id.map(|id| id.0));
@@ -208,7 +208,7 @@ pub async fn list(State(app): State<App>, listing: Listing<PurchaseFilter>) -> R
 
 /// One order.
 #[utoipa::path(get, path = "/purchases/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = PurchaseBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = PurchaseBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(offer_id): ItemId,

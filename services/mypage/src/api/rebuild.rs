@@ -6,17 +6,23 @@ use axum::{
     extract::State,
     http::{StatusCode, Uri},
 };
-use chassis::{app::App, caller::Caller, hal, idempotency::Answer, problem::Problem, server::Stopping};
+use chassis::{
+    app::App, caller::Caller, hal, idempotency::Answer, openapi::OPERATIONAL, problem::Problem,
+    server::Stopping,
+};
 use serde::Serialize;
 use shared_events::WireDate;
+use utoipa::ToSchema;
 
 /// A rebuild: how far it is, and what came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Rebuild)]
 struct RebuildBody {
     /// `running`, `done`, `failed` (see `error`), or `interrupted`: the service ended before it did. Only what is
     /// done has changed anything.
     state: String,
+    #[schema(value_type = String, format = DateTime)]
     started_at: WireDate,
     /// Events in the history when it started.
     total: i64,
@@ -25,11 +31,13 @@ struct RebuildBody {
     removed: Option<i64>,
     /// Rows that took their place, or were missing.
     written: Option<i64>,
+    #[schema(value_type = Option<String>, format = DateTime)]
     finished_at: Option<WireDate>,
     error: Option<String>,
 }
 
 /// Starts one: 202, or 409 `rebuild-in-progress`. It takes a while, so `GET /rebuild` tells what becomes of it.
+#[utoipa::path(post, path = "/rebuild", tag = OPERATIONAL, responses((status = 202, body = RebuildBody)))]
 pub(crate) async fn start(
     State(app): State<App>,
     Extension(Stopping(stopping)): Extension<Stopping>,
@@ -51,6 +59,7 @@ pub(crate) async fn start(
 }
 
 /// The latest rebuild; 404 where there was none.
+#[utoipa::path(get, path = "/rebuild", tag = OPERATIONAL, responses((status = 200, body = RebuildBody)))]
 pub(crate) async fn read(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Answer, Problem> {
     latest(&app, &caller, &uri).await
 }

@@ -7,7 +7,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::Answer,
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging, Params},
     wire::{Faults, Id, UserId, Word},
 };
@@ -120,14 +120,14 @@ pub struct Looking {
 
 /// List what a seller sells, newest first.
 #[utoipa::path(get, path = "/myPages", params(MyPageFilter, Paging),
-    responses((status = 200, body = [MyPageBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [MyPageBody])))]
 pub async fn my_pages(app: State<App>, listing: Listing<MyPageFilter>) -> Result<Answer, Problem> {
     list_posts::<MyPageBody>(app, listing).await
 }
 
 /// The same list under another name.
 #[utoipa::path(get, path = "/sales", params(MyPageFilter, Paging),
-    responses((status = 200, body = [SaleBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [SaleBody])))]
 pub async fn sales(app: State<App>, listing: Listing<MyPageFilter>) -> Result<Answer, Problem> {
     list_posts::<SaleBody>(app, listing).await
 }
@@ -147,7 +147,7 @@ async fn list_posts<R: Resource + From<MyPageBody>>(
 /// One post as its seller sees it. A hidden one is its seller's only (`?userId=` says who asks where there are
 /// no tokens).
 #[utoipa::path(get, path = "/myPages/{id}", params(("id" = i64, Path), ("userId" = Option<String>, Query)),
-    responses((status = 200, body = MyPageBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = MyPageBody)))]
 pub async fn my_page(
     app: State<App>,
     id: ItemId,
@@ -159,7 +159,7 @@ pub async fn my_page(
 
 /// The same post under another name.
 #[utoipa::path(get, path = "/sales/{id}", params(("id" = i64, Path), ("userId" = Option<String>, Query)),
-    responses((status = 200, body = SaleBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = SaleBody)))]
 pub async fn sale(
     app: State<App>,
     id: ItemId,

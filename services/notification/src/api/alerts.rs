@@ -7,7 +7,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging, Params},
     wire::{Faults, Line, UserId},
 };
@@ -58,8 +58,6 @@ pub struct NewAlert {
     /// Who is to be told.
     #[deserr(default)]
     user_id: Option<UserId>,
-    /// 1 to 100 characters.
-    #[schema(value_type = String)]
     keyword: Line<100>,
 }
 
@@ -98,7 +96,7 @@ impl Filter for AlertFilter {
 
 /// Ask to be told of new posts with a word in their goods. Asking again answers the alert that is there, 200.
 #[utoipa::path(post, path = "/alerts", request_body = NewAlert,
-    responses((status = 201, body = AlertBody), (status = 200, body = AlertBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = AlertBody), (status = 200, body = AlertBody)))]
 pub async fn make(State(app): State<App>, command: Command<NewAlert>) -> Result<Answer, Problem> {
     let user_id = command.author(command.body.user_id.as_ref())?;
     let mut tx = app.begin(&command).await?;
@@ -111,7 +109,7 @@ pub async fn make(State(app): State<App>, command: Command<NewAlert>) -> Result<
 
 /// List alerts, newest first.
 #[utoipa::path(get, path = "/alerts", params(AlertFilter, Paging),
-    responses((status = 200, body = [AlertBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [AlertBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<AlertFilter>) -> Result<Answer, Problem> {
     let user_id = listing.filter.user_id.clone().map(|user| user.0);
     let page = alerts::list(&app.db, user_id, &listing.paging).await?;
@@ -120,7 +118,7 @@ pub async fn list(State(app): State<App>, listing: Listing<AlertFilter>) -> Resu
 
 /// Read an alert.
 #[utoipa::path(get, path = "/alerts/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = AlertBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = AlertBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(alert_id): ItemId,
@@ -132,7 +130,7 @@ pub async fn read(
 
 /// Be told no more.
 #[utoipa::path(delete, path = "/alerts/{id}", params(("id" = i64, Path), Acting),
-    responses((status = 204), (status = "4XX", body = ProblemBody)))]
+    responses((status = 204)))]
 pub async fn remove(
     State(app): State<App>,
     ItemId(alert_id): ItemId,

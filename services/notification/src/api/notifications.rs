@@ -10,7 +10,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging, Params},
     wire::{Faults, Flag, Id, Replace, UserId, Word},
 };
@@ -79,7 +79,7 @@ pub struct NotificationChange {
     #[deserr(default)]
     user_id: Option<UserId>,
     #[deserr(default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Flag, required = false)]
     read: Replace<Flag>,
 }
 
@@ -122,7 +122,7 @@ impl Filter for NotificationFilter {
 
 /// List notifications, newest first. `/notices` is another name for it.
 #[utoipa::path(get, path = "/notifications", params(NotificationFilter, Paging),
-    responses((status = 200, body = [NotificationBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [NotificationBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<NotificationFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
@@ -137,7 +137,7 @@ pub async fn list(State(app): State<App>, listing: Listing<NotificationFilter>) 
 
 /// Read a notification. That alone does not mark it as read.
 #[utoipa::path(get, path = "/notifications/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = NotificationBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = NotificationBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(notification_id): ItemId,
@@ -149,7 +149,7 @@ pub async fn read(
 
 /// Mark a notification as read, or as unread.
 #[utoipa::path(patch, path = "/notifications/{id}", params(("id" = i64, Path)), request_body = NotificationChange,
-    responses((status = 200, body = NotificationBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = NotificationBody)))]
 pub async fn change(
     State(app): State<App>,
     ItemId(notification_id): ItemId,
@@ -190,7 +190,7 @@ pub struct UnreadCount {
 
 /// Count what a person has not read yet.
 #[utoipa::path(get, path = "/notifications/unread-count", params(Whose),
-    responses((status = 200, body = UnreadCount), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = UnreadCount)))]
 pub async fn unread_count(
     State(app): State<App>,
     Params(whose): Params<Whose>,
@@ -211,7 +211,7 @@ pub struct Marked {
 
 /// Mark all notifications of a person as read, or as unread: the `userId` of the query, else of the body.
 #[utoipa::path(patch, path = "/notifications", params(Whose), request_body = NotificationChange,
-    responses((status = 200, body = Marked), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = Marked)))]
 pub async fn change_all(
     State(app): State<App>,
     Params(whose): Params<Whose>,

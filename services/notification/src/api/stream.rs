@@ -15,7 +15,7 @@ use chassis::{
     app::App,
     caller::Caller,
     hal::{self, Base},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::Params,
     server::Stopping,
     wire::{Faults, Natural, Scalar, UserId},
@@ -50,7 +50,7 @@ pub struct Tuning {
 /// with the next.
 #[utoipa::path(get, path = "/notifications/stream",
     params(Tuning, ("Last-Event-ID" = Option<i64>, Header, description = "The last notification that was heard.")),
-    responses((status = 200, content_type = "text/event-stream", body = String), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, content_type = "text/event-stream", body = String)))]
 pub(crate) async fn listen(
     State(app): State<App>,
     Extension(feed): Extension<Feed>,

@@ -11,7 +11,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging},
     wire::{Faults, Flag, Id, Prose, Replace, UserId},
 };
@@ -100,7 +100,7 @@ pub struct MessageChange {
     #[deserr(default)]
     user_id: Option<UserId>,
     #[deserr(default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Flag, required = false)]
     read: Replace<Flag>,
 }
 
@@ -149,7 +149,7 @@ impl Filter for MessageFilter {
 
 /// Write to the seller of a post or, as the seller, to a buyer who wrote or made an offer.
 #[utoipa::path(post, path = "/messages", request_body = NewMessage,
-    responses((status = 201, body = MessageBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = MessageBody)))]
 pub async fn send(State(app): State<App>, command: Command<NewMessage>) -> Result<Answer, Problem> {
     let NewMessage { user_id, post_id, to_user_id, offer_id, body } = &command.body;
     let letter = Letter {
@@ -172,7 +172,7 @@ pub async fn send(State(app): State<App>, command: Command<NewMessage>) -> Resul
 
 /// List messages, newest last.
 #[utoipa::path(get, path = "/messages", params(MessageFilter, Paging),
-    responses((status = 200, body = [MessageBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [MessageBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<MessageFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = messages::Wanted {
@@ -189,7 +189,7 @@ pub async fn list(State(app): State<App>, listing: Listing<MessageFilter>) -> Re
 
 /// Read a message. That alone does not mark it as read.
 #[utoipa::path(get, path = "/messages/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = MessageBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = MessageBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(message_id): ItemId,
@@ -201,7 +201,7 @@ pub async fn read(
 
 /// Mark a message as read, or as unread.
 #[utoipa::path(patch, path = "/messages/{id}", params(("id" = i64, Path)), request_body = MessageChange,
-    responses((status = 200, body = MessageBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = MessageBody)))]
 pub async fn mark(
     State(app): State<App>,
     ItemId(message_id): ItemId,

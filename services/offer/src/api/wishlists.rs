@@ -8,7 +8,7 @@ use chassis::{
     caller::Caller,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
-    problem::{Problem, ProblemBody},
+    problem::Problem,
     query::{Filter, ItemId, Listing, Paging, Params},
     wire::{Faults, Id, UserId},
 };
@@ -101,7 +101,7 @@ impl Filter for WishFilter {
 
 /// Wish for a post. Wishing again answers the wish there is.
 #[utoipa::path(post, path = "/wishlists", request_body = NewWish,
-    responses((status = 201, body = WishBody), (status = 200, body = WishBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 201, body = WishBody), (status = 200, body = WishBody)))]
 pub async fn add(State(app): State<App>, command: Command<NewWish>) -> Result<Answer, Problem> {
     let user_id = command.author(command.body.user_id.as_ref())?;
     let (mut tx, post) = begin_on(&app, &command, command.body.post_id.0, &user_id, Visible::Public).await?;
@@ -118,7 +118,7 @@ pub async fn add(State(app): State<App>, command: Command<NewWish>) -> Result<An
 
 /// List wishes.
 #[utoipa::path(get, path = "/wishlists", params(WishFilter, Paging),
-    responses((status = 200, body = [WishBody]), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = [WishBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<WishFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let (user_id, post_id) = (filter.user_id.map(|user| user.0), filter.post_id.map(|id| id.0));
@@ -128,7 +128,7 @@ pub async fn list(State(app): State<App>, listing: Listing<WishFilter>) -> Resul
 
 /// Read a wish.
 #[utoipa::path(get, path = "/wishlists/{id}", params(("id" = i64, Path)),
-    responses((status = 200, body = WishBody), (status = "4XX", body = ProblemBody)))]
+    responses((status = 200, body = WishBody)))]
 pub async fn read(
     State(app): State<App>,
     ItemId(wishlist_id): ItemId,
@@ -140,7 +140,7 @@ pub async fn read(
 
 /// Take a wish back.
 #[utoipa::path(delete, path = "/wishlists/{id}", params(("id" = i64, Path), ("userId" = Option<String>, Query)),
-    responses((status = 204), (status = "4XX", body = ProblemBody)))]
+    responses((status = 204)))]
 pub async fn delete(
     State(app): State<App>,
     ItemId(wishlist_id): ItemId,

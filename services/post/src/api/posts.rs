@@ -10,7 +10,10 @@ use chassis::{
 use deserr::{Deserr, IntoValue, Value, ValuePointerRef};
 use serde::Serialize;
 use shared_events::{PostStatus, WireDate};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{ArrayBuilder, RefOr, Schema, schema::AnyOfBuilder},
+};
 
 /// A post, as it is answered.
 #[derive(Debug, Serialize, ToSchema)]
@@ -77,21 +80,33 @@ impl Resource for PostBody {
 }
 
 /// URLs of pictures: a list, or a single one.
-#[derive(Debug, Clone, ToSchema)]
+#[derive(Debug, Clone)]
 pub struct Photos(Vec<String>);
+
+impl Photos {
+    const MOST: usize = 20;
+}
+
+impl PartialSchema for Photos {
+    fn schema() -> RefOr<Schema> {
+        let list = ArrayBuilder::new().items(Line::<2000>::schema()).max_items(Some(Self::MOST));
+        AnyOfBuilder::new().item(list).item(Line::<2000>::schema()).into()
+    }
+}
+
+impl ToSchema for Photos {}
 
 impl Deserr<Faults> for Photos {
     fn deserialize_from_value<V: IntoValue>(
         value: Value<V>,
         location: ValuePointerRef<'_>,
     ) -> Result<Self, Faults> {
-        const MOST: usize = 20;
         let urls: Vec<Line<2000>> = match value {
             value @ Value::Sequence(_) => Vec::deserialize_from_value(value, location)?,
             value => vec![Line::deserialize_from_value(value, location)?],
         };
-        if urls.len() > MOST {
-            return Err(Faults::unacceptable("photos", format!("must not be more than {MOST}")));
+        if urls.len() > Self::MOST {
+            return Err(Faults::unacceptable("photos", format!("must not be more than {}", Self::MOST)));
         }
         Ok(Self(urls.into_iter().map(|url| url.0).collect()))
     }
@@ -155,28 +170,28 @@ pub struct PostChange {
     #[deserr(default)]
     pub(super) user_id: Option<UserId>,
     #[deserr(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Line<200>, required = false)]
     goods: Replace<Line<200>>,
     #[deserr(default)]
-    #[schema(value_type = Option<i64>)]
+    #[schema(value_type = Won, required = false)]
     price: Replace<Won>,
     #[deserr(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Line<200>>)]
     address: Change<Line<200>>,
     #[deserr(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Prose<2000>>)]
     description: Change<Prose<2000>>,
     #[deserr(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<Line<100>>)]
     category: Change<Line<100>>,
     #[deserr(default)]
-    #[schema(value_type = Option<Vec<String>>)]
+    #[schema(value_type = Option<Photos>)]
     photos: Change<Photos>,
     #[deserr(default)]
-    #[schema(value_type = Option<i32>)]
+    #[schema(value_type = Qty, required = false)]
     qty: Replace<Qty>,
     #[deserr(default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(value_type = Flag, required = false)]
     hidden: Replace<Flag>,
     /// May be repeated, and not written.
     #[schema(value_type = Option<PostStatus>)]

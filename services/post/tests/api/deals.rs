@@ -7,7 +7,10 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 async fn availability(service: &TestService) -> Value {
-    service.client.get("/posts/1/availability").await.expect(200)
+    let mut answer = service.client.get("/posts/1/availability").await.expect(200);
+    let links = answer.as_object_mut().and_then(|fields| fields.remove("_links"));
+    assert!(links.is_some_and(|links| links["self"]["href"].is_string()));
+    answer
 }
 
 #[tokio::test]
