@@ -57,15 +57,13 @@ pub(super) const CHECKS: &[Check] = &[
         "Each step of a payment has moved its money once, and no payment's money moved otherwise.",
         false,
         "deal.payment",
-        "select format('payment %s (%s): %s movements of %s', payment_id, state, moved, due)
+        "select format('payment %s (%s): %s movements of %s won, %s steps of %s', payment_id, state, moved, won, steps, due)
          from deal.payment,
-         lateral (select count(*) as moved from deal.movement
-                  where movement.payment_id = payment.payment_id and movement.amount = payment.amount) as movements,
-         lateral (select count(*) as any_amount from deal.movement
-                  where movement.payment_id = payment.payment_id) as all_movements,
-         lateral (select case when amount = 0 then 0 else count(*) end as due
-                  from jsonb_array_elements(pay_log) as step
-                  where step ->> 'state' in ('held', 'released', 'refunded')) as steps
-         where moved <> due or any_amount <> due or pay_log -> -1 ->> 'state' <> state",
+         lateral (select count(*) as moved, coalesce(sum(amount), 0) as won
+                  from deal.movement where movement.payment_id = payment.payment_id) as movements,
+         lateral (select count(*) as steps, coalesce(sum(said), 0) as due
+                  from jsonb_array_elements(pay_log) as step, lateral (select (step ->> 'amount')::bigint as said) as it
+                  where step ->> 'state' in ('held', 'released', 'refunded') and said > 0) as log
+         where (moved, won) <> (steps, due) or pay_log -> -1 ->> 'state' <> state",
     ),
 ];
