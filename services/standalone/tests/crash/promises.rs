@@ -127,7 +127,7 @@ pub async fn broken(promises: &Promises, machines: &Machines) -> Vec<String> {
         let stands = |body: &Value| {
             let status = body["offerStatus"].as_str().unwrap_or_default().to_owned();
             offer.answers.iter().all(|answer| match *answer {
-                "offerAccepted" => !matches!(&*status, "offerPlaced" | "offerRefused"),
+                "offerAccepted" => status != "offerPlaced",
                 // Final, unless its deal had gone further and ended.
                 last => status == last || status == "dealEnded",
             })
