@@ -66,14 +66,8 @@ impl App {
     /// # Errors
     /// Those of the database.
     pub async fn transaction(&self, traceparent: Option<String>) -> Result<Tx, sqlx::Error> {
-        Ok(Tx {
-            inner: self.db.begin().await?,
-            outbox: self.outbox.clone(),
-            settings: self.settings.clone(),
-            events: Vec::new(),
-            traceparent,
-            key: None,
-        })
+        let (outbox, settings) = (self.outbox.clone(), self.settings.clone());
+        Ok(Tx { outbox, settings, traceparent, ..Tx::detached(&self.db).await? })
     }
 }
 
@@ -92,6 +86,22 @@ pub struct Tx {
 }
 
 impl Tx {
+    /// A transaction of no service: for a tool that replays reactions. It has no settings, and nobody relays what it
+    /// publishes.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn detached(db: &PgPool) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            inner: db.begin().await?,
+            outbox: Arc::default(),
+            settings: Arc::default(),
+            events: Vec::new(),
+            traceparent: None,
+            key: None,
+        })
+    }
+
     /// What the service was told, as [`App::settings`] has it.
     pub fn settings<T: Send + Sync + 'static>(&self) -> &T {
         settings(&self.settings)

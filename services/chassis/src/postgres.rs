@@ -174,10 +174,13 @@ impl Postgres {
             }
             sleep(Duration::from_millis(200)).await;
         };
-        // `sslmode` and the port are spelled out because PGSSLMODE and PGPORT would win otherwise.
-        let host = socket_dir.to_string_lossy().replace('/', "%2F");
-        let url = format!("postgres://postgres@{host}:5432/postgres?sslmode=disable");
-        Ok(Postgres { url, socket_dir, supervisor, _lock: lock })
+        Ok(Postgres { url: url(&socket_dir), socket_dir, supervisor, _lock: lock })
+    }
+
+    /// The administrator's URL of the server that somebody runs on `data_dir`; none where nobody does.
+    pub fn running_on(data_dir: &Path) -> Option<String> {
+        let socket_dir = socket_dir(&fs::canonicalize(data_dir).ok()?);
+        socket_dir.join(SOCKET).exists().then(|| url(&socket_dir))
     }
 
     /// The administrator's URL, of the database `postgres`; sqlx and libpq both read it.
@@ -305,6 +308,12 @@ fn socket_dir(dir: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     dir.hash(&mut hasher);
     PathBuf::from(format!("/tmp/secondhandtrading-{:016x}", hasher.finish()))
+}
+
+/// `sslmode` and the port are spelled out because PGSSLMODE and PGPORT would win otherwise.
+fn url(socket_dir: &Path) -> String {
+    let host = socket_dir.to_string_lossy().replace('/', "%2F");
+    format!("postgres://postgres@{host}:5432/postgres?sslmode=disable")
 }
 
 /// Only the server's user (and root) may enter.

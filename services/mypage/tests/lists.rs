@@ -7,8 +7,9 @@ use events::event;
 use serde_json::{Value, json};
 use shared_events::{
     CancelRequested, DealCanceled, DealRescheduled, DealReserved, DealReviewed, DeliveryStarted,
-    LikeCntUpdated, OfferAccepted, OfferPlaced, OfferRefused, PaymentHeld, PaymentPlaced, PaymentRefunded,
-    PostDeleted, PostEdited, PostHidden, PostShown, PostWrote, StatusUpdated,
+    LikeCntUpdated, OfferAccepted, OfferPlaced, OfferRefused, PaymentFailed, PaymentHeld, PaymentPlaced,
+    PaymentRefunded, PaymentReleased, PostDeleted, PostEdited, PostHidden, PostShown, PostWrote,
+    StatusUpdated,
 };
 
 /// Three posts of two sellers; two offers on the first, one accepted, one refused.
@@ -220,6 +221,31 @@ async fn an_order_at_every_step() {
     let order = mypage.client.get("/purchases/2").await.expect(200);
     assert_eq!(order["steps"][10], json!({"status": "refunded", "text": "결제취소", "at": events::at(14)}));
     assert_eq!((&order["paymentState"], &order["dealStatus"]), (&json!("refunded"), &json!("dealCanceled")));
+}
+
+#[tokio::test]
+async fn a_payment_goes_on_where_it_seemed_over() {
+    let mypage = market().await;
+    for (id, states) in (2..).zip([
+        ["awaitingDeposit", "canceled", "refunded"],
+        ["failed", "held", "released"],
+        ["held", "refunded", "held"],
+    ]) {
+        for (second, state) in (8..).zip(states) {
+            let payment =
+                json!({"paymentId": id, "offerId": 2, "postId": 1, "userId": "buyer02", "state": state});
+            let event = match state {
+                "awaitingDeposit" => event::<PaymentPlaced>(second, payment),
+                "held" => event::<PaymentHeld>(second, payment),
+                "released" => event::<PaymentReleased>(second, payment),
+                "refunded" => event::<PaymentRefunded>(second, payment),
+                _ => event::<PaymentFailed>(second, payment),
+            };
+            mypage.deliver_envelopes(&[event]).await;
+            let order = mypage.client.get("/purchases/2").await.expect(200);
+            assert_eq!(order["paymentState"], state, "{states:?}");
+        }
+    }
 }
 
 #[tokio::test]

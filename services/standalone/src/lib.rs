@@ -1,5 +1,6 @@
 //! The whole marketplace in one process. `main` runs it for people, the system tests run it on free ports.
 
+pub mod audit;
 pub mod demo;
 
 use chassis::{

@@ -1,10 +1,12 @@
 //! `cargo run`: the whole marketplace, from nothing, in one process.
 
-use chassis::{bus::KafkaSettings, server, service::Service, telemetry::LogSettings};
-use clap::{CommandFactory, FromArgMatches, Parser};
+use chassis::{
+    bus::KafkaSettings, postgres::Postgres, server, service::Service, telemetry::LogSettings, wire::duration,
+};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
-use standalone::{Database, Marketplace, Plan, SERVICES};
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use standalone::{Database, Marketplace, Plan, SERVICES, audit};
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -13,6 +15,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "standalone", version)]
 struct Settings {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Address to listen on.
     #[arg(long, env = "HOST", default_value = "127.0.0.1")]
     host: String,
@@ -20,16 +24,16 @@ struct Settings {
     #[arg(long, env = "PORT", default_value_t = 8088)]
     port: u16,
     /// Where the data is kept, in a PostgreSQL server of our own.
-    #[arg(long, env = "DATA_DIR")]
+    #[arg(long, env = "DATA_DIR", global = true)]
     data_dir: Option<PathBuf>,
     /// A running PostgreSQL to use instead, as an administrator who may create roles and schemas.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<PgConnectOptions>,
     /// Connections to PostgreSQL, of each service. More than 16 only add latency.
     #[arg(long, env = "DATABASE_POOL", default_value_t = 10)]
     database_pool: u32,
     /// Kafka brokers, host:port, separated by commas. Without them events travel inside of this process.
-    #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS")]
+    #[arg(long = "kafka", env = "KAFKA_BOOTSTRAP_SERVERS", value_name = "BROKERS", global = true)]
     kafka: Option<String>,
     /// Fills an empty system with a believable neighbourhood.
     #[arg(long)]
@@ -38,12 +42,29 @@ struct Settings {
     log: LogSettings,
 }
 
+/// What else it can do; without any of these, it runs the marketplace.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Looks whether a running marketplace keeps its promises, and changes nothing. Ends with 0 when all is well, with 1
+    /// when something was found, with 2 when the system did not come to rest, so that not all could be looked at. A
+    /// system on Kafka is audited with it (--kafka).
+    Audit {
+        /// How long to wait until nothing is on its way between the services.
+        #[arg(long, default_value = "90s", value_parser = duration)]
+        patience: Duration,
+    },
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let (settings, services) = told().unwrap_or_else(|error| error.exit());
     settings.log.start();
-    match run(settings, services).await {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match settings.command {
+        None => run(settings, services).await.map(|()| ExitCode::SUCCESS),
+        Some(Command::Audit { patience }) => audit(settings, patience).await,
+    };
+    match done {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -60,17 +81,52 @@ fn told() -> Result<(Settings, Vec<Service>), clap::Error> {
     Ok((Settings::from_arg_matches(&matches)?, services))
 }
 
+impl Settings {
+    fn database(&self) -> Database {
+        match &self.database_url {
+            Some(options) => Database::Running(Box::new(options.clone())),
+            None => Database::Own(self.data_dir.clone().unwrap_or_else(default_data_dir)),
+        }
+    }
+
+    fn kafka(&self) -> Option<KafkaSettings> {
+        self.kafka.clone().filter(|brokers| !brokers.is_empty()).map(KafkaSettings::at)
+    }
+}
+
+async fn audit(settings: Settings, patience: Duration) -> Result<ExitCode, Box<dyn Error>> {
+    let administrator = match settings.database() {
+        Database::Running(options) => *options,
+        Database::Own(data_dir) => {
+            let url = Postgres::running_on(&data_dir).ok_or_else(|| {
+                format!(
+                    "nothing runs on the data in {}; start it, or name its directory (--data-dir) or its database \
+                     (DATABASE_URL)",
+                    data_dir.display()
+                )
+            })?;
+            url.parse()?
+        }
+    };
+    let report = audit::audit(&administrator, settings.kafka().as_ref(), patience)
+        .await
+        .map_err(|error| error.to_string())?;
+    println!("{report}");
+    Ok(match (report.broken().is_empty(), report.unrest) {
+        (false, _) => ExitCode::FAILURE,
+        (true, None) => ExitCode::SUCCESS,
+        (true, Some(_)) => ExitCode::from(2),
+    })
+}
+
 async fn run(settings: Settings, services: Vec<Service>) -> Result<(), Box<dyn Error>> {
     let shutdown = server::shutdown_on_signals();
-    let database = match settings.database_url {
-        Some(options) => Database::Running(Box::new(options)),
-        None => Database::Own(settings.data_dir.unwrap_or_else(default_data_dir)),
-    };
+    let (database, kafka) = (settings.database(), settings.kafka());
     let plan = Plan {
         host: settings.host,
         port: settings.port,
         database,
-        kafka: settings.kafka.filter(|brokers| !brokers.is_empty()).map(KafkaSettings::at),
+        kafka,
         database_pool: settings.database_pool,
         services,
     };

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -249,9 +249,24 @@ async fn an_empty_system_is_filled_with_a_neighbourhood_once() {
         ] {
             assert!(total(path).await > 0, "{path}");
         }
+        // It says so itself, too.
+        let audit = audit(&data_dir.0);
+        let said = String::from_utf8(audit.stdout).unwrap();
+        assert!(audit.status.success() && said.contains("nothing wrong"), "{said}");
         process.signal("-INT");
         assert_eq!(process.child.wait().unwrap().code(), Some(0));
     }
+    let audit = audit(&data_dir.0);
+    let said = String::from_utf8(audit.stderr).unwrap();
+    assert_eq!(audit.status.code(), Some(1));
+    assert!(said.contains("nothing runs on the data in"), "{said}");
+}
+
+/// Looks whether what runs on this data keeps its promises.
+fn audit(data_dir: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_standalone"));
+    command.env_remove("KAFKA_BOOTSTRAP_SERVERS").env_remove("DATABASE_URL");
+    command.args(["audit", "--data-dir"]).arg(data_dir).output().unwrap()
 }
 
 #[test]

@@ -266,17 +266,22 @@ fn is_passing(error: &KafkaError) -> bool {
 }
 
 fn store_offsets(stream: &StreamConsumer, messages: &[BorrowedMessage<'_>]) {
-    let mut offsets = TopicPartitionList::new();
-    for message in messages {
-        let next = Offset::Offset(message.offset() + 1);
-        if let Err(error) = offsets.add_partition_offset(message.topic(), message.partition(), next) {
-            tracing::debug!(%error, "offset out of range");
-        }
-    }
+    let Some(topic) = messages.first().map(BorrowedMessage::topic) else { return };
+    let offsets = next_offsets(topic, messages.iter().map(|message| (message.partition(), message.offset())));
     // Fails for a partition that was taken away meanwhile; the inbox knows what its next owner meets again.
     if let Err(error) = stream.store_offsets(&offsets) {
         tracing::debug!(%error, "offsets were not stored");
     }
+}
+
+/// Where to go on after these (partition, offset), which are in order. Each partition stands in the list once: of several
+/// entries librdkafka takes the last, and rdkafka gives only the first an offset.
+fn next_offsets(topic: &str, read: impl Iterator<Item = (i32, i64)>) -> TopicPartitionList {
+    let next = read.map(|(partition, offset)| ((topic.to_owned(), partition), Offset::Offset(offset + 1)));
+    TopicPartitionList::from_topic_map(&next.collect()).unwrap_or_else(|error| {
+        tracing::debug!(%error, "offset out of range");
+        TopicPartitionList::new()
+    })
 }
 
 /// The event in a record; what is none of ours is logged and passed over.
@@ -295,5 +300,20 @@ fn envelope(message: &BorrowedMessage<'_>) -> Option<Envelope> {
             tracing::warn!(%error, partition, offset = message.offset(), "a record that is no event");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_followed_by_the_next_offset_of_each_partition() {
+        let read = [(0, 7), (3, 1), (0, 8), (0, 9), (3, 2)];
+        let offsets = next_offsets("topic", read.into_iter());
+        let mut next: Vec<_> =
+            offsets.elements().iter().map(|element| (element.partition(), element.offset())).collect();
+        next.sort_unstable_by_key(|(partition, _)| *partition);
+        assert_eq!(next, [(0, Offset::Offset(10)), (3, Offset::Offset(3))]);
     }
 }
