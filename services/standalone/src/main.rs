@@ -41,8 +41,10 @@ struct Settings {
 #[tokio::main]
 async fn main() -> ExitCode {
     let (settings, services) = told().unwrap_or_else(|error| error.exit());
-    settings.log.start();
-    match run(settings, services).await {
+    let telemetry = settings.log.start();
+    let ended = run(settings, services).await;
+    telemetry.stop().await;
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");

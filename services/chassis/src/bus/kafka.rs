@@ -1,6 +1,9 @@
 //! Apache Kafka: an idempotent producer behind the relay, a consumer group per service in front of the inbox.
 
-use super::BusError;
+use super::{
+    BusError,
+    lag::{self, Lag},
+};
 use crate::inbox::Consumer;
 use futures::future::{FutureExt, try_join_all};
 use rdkafka::{
@@ -14,6 +17,7 @@ use rdkafka::{
 };
 use shared_events::{Envelope, TOPIC};
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -215,7 +219,7 @@ async fn consume_until_error(
     settings: &KafkaSettings,
     stop: &CancellationToken,
 ) -> Result<(), KafkaError> {
-    let stream: StreamConsumer = settings
+    let stream: StreamConsumer<Lag> = settings
         .client()
         .set("group.id", format!("{}{}", settings.group_prefix, consumer.service()))
         .set("auto.offset.reset", "earliest")
@@ -226,7 +230,8 @@ async fn consume_until_error(
         .set("fetch.wait.max.ms", "50")
         .set("session.timeout.ms", "10000")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()?;
+        .set("statistics.interval.ms", lag::EVERY)
+        .create_with_context(Lag(consumer.lag()))?;
     stream.subscribe(&[&settings.topic])?;
     let result = loop {
         let first = tokio::select! {
@@ -265,11 +270,15 @@ fn is_passing(error: &KafkaError) -> bool {
     !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded))
 }
 
-fn store_offsets(stream: &StreamConsumer, messages: &[BorrowedMessage<'_>]) {
+fn store_offsets(stream: &StreamConsumer<Lag>, messages: &[BorrowedMessage<'_>]) {
+    // The last of each partition: a list that names a partition twice loses the offset again.
+    let ends: BTreeMap<_, _> = messages
+        .iter()
+        .map(|message| (message.partition(), (message.topic(), message.offset() + 1)))
+        .collect();
     let mut offsets = TopicPartitionList::new();
-    for message in messages {
-        let next = Offset::Offset(message.offset() + 1);
-        if let Err(error) = offsets.add_partition_offset(message.topic(), message.partition(), next) {
+    for (partition, (topic, end)) in ends {
+        if let Err(error) = offsets.add_partition_offset(topic, partition, Offset::Offset(end)) {
             tracing::debug!(%error, "offset out of range");
         }
     }
