@@ -96,6 +96,10 @@ impl Breaker {
     pub fn new(name: &'static str, settings: Settings, metrics: BreakerMetrics) -> Self {
         let state = Arc::new(AtomicU8::new(CLOSED));
         let watch = Watch { name, state: state.clone(), metrics: metrics.clone() };
+        for word in ["closed", "half-open", "open"] {
+            // There from the start, or the first change would not show as an increase.
+            metrics.transitions.with_label_values(&[name, word]);
+        }
         let policy = LastCalls { failed: VecDeque::with_capacity(WINDOW), open_for: settings.open_for };
         let gate = Gate {
             machine: StateMachine::new(policy, watch),

@@ -58,7 +58,7 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
 }
 
 fn router(config: &Config, shutdown: CancellationToken) -> Router {
-    let metrics = Metrics::new();
+    let metrics = Metrics::new("gateway");
     let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded, shutdown.clone());
 
     let rates = Arc::new(RateLimits::new(&config.rate, config.trust_forwarded, user_of(config)));
@@ -191,6 +191,7 @@ fn cors() -> CorsLayer {
             header("idempotency-key"),
             header("last-event-id"),
             header("traceparent"),
+            header("tracestate"),
             X_REQUEST_ID,
         ])
         .expose_headers([

@@ -15,7 +15,10 @@ async fn main() -> ExitCode {
     if config.health {
         return health::ask(config.port).await;
     }
-    match run(config).await {
+    let telemetry = config.log.start();
+    let ended = run(config).await;
+    telemetry.stop().await;
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("gateway: {error}");
@@ -25,7 +28,6 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
-    config.log.start();
     let listener = server::bind(&config.host, config.port).await?;
     println!("gateway: http://{}", listener.local_addr()?);
     gateway::run(config, listener, server::shutdown_on_signals()).await?;

@@ -21,6 +21,7 @@ use axum::{
 use chassis::{
     problem::{self, Problem},
     server::{self, BodyTooSlow, Limits},
+    trace::Trace,
 };
 use futures::{StreamExt, stream};
 use http_body_util::LengthLimitError;
@@ -29,6 +30,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
 
 use crate::{breaker::Breaker, upstream::Upstream};
 
@@ -125,6 +127,24 @@ impl Proxy {
         *request.uri_mut() = target;
         *request.version_mut() = Version::HTTP_11;
 
+        let span = span(&request);
+        if let Some(trace) = Trace::of_span(&span) {
+            trace.put(request.headers_mut());
+        }
+        let answer = self.send(to, breaker, request).instrument(span.clone()).await;
+        match &answer {
+            Ok(response) => span.record("http.response.status_code", response.status().as_u16()),
+            Err(_) => span.record("otel.status_code", "ERROR"),
+        };
+        answer
+    }
+
+    async fn send(
+        &self,
+        to: &Upstream,
+        breaker: Option<&Breaker>,
+        mut request: Request,
+    ) -> Result<Response, Problem> {
         let mut may_repeat = harmless_twice(&request);
         loop {
             // Before the breaker: a restart that is waited for is neither slow nor a failure.
@@ -212,6 +232,22 @@ impl Proxy {
         headers.insert(FORWARDED_PROTO, address.proto);
         Ok(())
     }
+}
+
+/// The span of waiting for a service's answer.
+fn span(request: &Request) -> Span {
+    tracing::info_span!(
+        "proxy",
+        otel.name = %request.method(),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        service.name = "gateway",
+        http.request.method = %request.method(),
+        http.response.status_code = Empty,
+        server.address = request.uri().host(),
+        server.port = request.uri().port_u16(),
+        url.full = %request.uri(),
+    )
 }
 
 /// The upstream's URL with the client's path.

@@ -89,8 +89,10 @@ pub struct Envelope {
     pub time: WireDate,
     /// The post it is about.
     pub post_id: i64,
-    /// W3C trace context of the request that caused it.
+    /// W3C trace context of what caused it.
     pub traceparent: Option<String>,
+    /// What the tracing tools add to that.
+    pub tracestate: Option<String>,
     /// The JSON, byte for byte as it is published.
     pub value: String,
 }
@@ -128,6 +130,7 @@ impl Envelope {
             time,
             post_id: event.post_id(),
             traceparent,
+            tracestate: None,
             value: serde_json::to_string(&flat).expect("events are plain structs, always JSON"),
         }
     }
@@ -153,7 +156,8 @@ impl Envelope {
             ("ce_type", self.event_type.clone()),
             ("ce_time", self.time.to_string()),
         ];
-        headers.extend(self.traceparent.clone().map(|trace| ("traceparent", trace)));
+        let trace = [("traceparent", &self.traceparent), ("tracestate", &self.tracestate)];
+        headers.extend(trace.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))));
         headers
     }
 
@@ -170,13 +174,15 @@ impl Envelope {
         let common: Value = serde_json::from_slice(value).unwrap_or_default();
 
         let mut id = fallback_id;
-        let (mut event_type, mut source, mut traceparent) = (None, String::new(), None);
+        let (mut event_type, mut source) = (None, String::new());
+        let (mut traceparent, mut tracestate) = (None, None);
         for (name, text) in headers {
             match name {
                 "type" => event_type = Some(storable(text)),
                 "ce_id" => id = text.parse().unwrap_or(fallback_id),
                 "ce_source" => source = storable(text.trim_start_matches("/services/")),
                 "traceparent" => traceparent = Some(storable(text)),
+                "tracestate" => tracestate = Some(storable(text)),
                 _ => {}
             }
         }
@@ -190,6 +196,7 @@ impl Envelope {
             time: serde_json::from_value(common["timestamp"].clone()).unwrap_or_else(|_| WireDate::now()),
             post_id: common["postId"].as_i64().unwrap_or_default(),
             traceparent,
+            tracestate,
             value: storable(&String::from_utf8_lossy(value)),
         })
     }

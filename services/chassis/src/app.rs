@@ -2,9 +2,10 @@
 
 use crate::{
     idempotency::{self, Answer, Command, Key},
-    metrics::{EventMetrics, Metrics},
+    metrics::{EventMetrics, Metrics, StoreMetrics},
     outbox,
     problem::Problem,
+    trace::{Lasting, Trace},
     upstream::Upstream,
 };
 use axum::http::Extensions;
@@ -15,6 +16,7 @@ use std::{
     sync::Arc,
 };
 use tokio::sync::Notify;
+use tracing::{Instrument, Span};
 
 /// A running service, as its handlers and reactions see it. Cheap to clone.
 #[derive(Clone)]
@@ -28,7 +30,8 @@ pub struct App {
     /// What `/metrics` shows.
     pub metrics: Metrics,
     pub(crate) settings: Arc<Extensions>,
-    pub(crate) events: EventMetrics,
+    pub(crate) events: Arc<EventMetrics>,
+    pub(crate) stored: StoreMetrics,
     pub(crate) outbox: Arc<Notify>,
 }
 
@@ -43,7 +46,7 @@ impl App {
     /// # Errors
     /// 409 while a request with the same `Idempotency-Key` is in flight, 503 when the database is away.
     pub async fn begin<T>(&self, command: &Command<T>) -> Result<Tx, Problem> {
-        let mut tx = self.transaction(command.caller.traceparent.clone()).await?;
+        let mut tx = self.transaction(command.caller.trace.clone()).await?;
         if let Some(key) = &command.key {
             idempotency::claim(&mut tx, self.name, key).await?;
             tx.key = Some(key.clone());
@@ -57,17 +60,37 @@ impl App {
     /// # Errors
     /// 503 when the database is away.
     pub async fn resume<T>(&self, command: &Command<T>) -> Result<Tx, Problem> {
-        let tx = self.transaction(command.caller.traceparent.clone()).await?;
+        let tx = self.transaction(command.caller.trace.clone()).await?;
         Ok(Tx { key: command.key.clone(), ..tx })
     }
 
-    /// Opens a transaction that answers nobody: a reaction's or a sweeper's.
+    /// Opens a transaction that answers nobody: a reaction's or a sweeper's. Within a trace it leaves a span, from which
+    /// its events follow.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn transaction(&self, traceparent: Option<String>) -> Result<Tx, sqlx::Error> {
-        let (outbox, settings) = (self.outbox.clone(), self.settings.clone());
-        Ok(Tx { outbox, settings, traceparent, ..Tx::detached(&self.db).await? })
+    pub async fn transaction(&self, trace: Option<Trace>) -> Result<Tx, sqlx::Error> {
+        // A sweeper's, every second and nearly always in vain, is not worth a trace.
+        let span = trace.as_ref().map_or_else(Span::none, |_| {
+            tracing::info_span!(
+                "transaction",
+                otel.kind = "client",
+                service.name = self.name,
+                db.system.name = "postgresql",
+                db.namespace = self.name,
+                committed = tracing::field::Empty,
+            )
+        });
+        Ok(Tx {
+            inner: self.db.begin().instrument(span.clone()).await?,
+            outbox: self.outbox.clone(),
+            counts: self.events.clone(),
+            settings: self.settings.clone(),
+            events: Vec::new(),
+            trace: Trace::of_span(&span).or(trace),
+            span: Lasting(span),
+            key: None,
+        })
     }
 }
 
@@ -79,9 +102,11 @@ fn settings<T: Send + Sync + 'static>(settings: &Extensions) -> &T {
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
     outbox: Arc<Notify>,
+    counts: Arc<EventMetrics>,
     settings: Arc<Extensions>,
     events: Vec<Envelope>,
-    traceparent: Option<String>,
+    trace: Option<Trace>,
+    span: Lasting,
     key: Option<Key>,
 }
 
@@ -95,9 +120,11 @@ impl Tx {
         Ok(Self {
             inner: db.begin().await?,
             outbox: Arc::default(),
+            counts: Arc::new(EventMetrics::new(&Metrics::new("nobody"))),
             settings: Arc::default(),
             events: Vec::new(),
-            traceparent: None,
+            trace: None,
+            span: Lasting(Span::none()),
             key: None,
         })
     }
@@ -109,7 +136,11 @@ impl Tx {
 
     /// Will be published if and only if this transaction commits.
     pub fn publish(&mut self, event: &impl Publish) {
-        self.events.push(event.envelope(self.traceparent.clone()));
+        let mut event = event.envelope(None);
+        if let Some(trace) = &self.trace {
+            trace.tag(&mut event);
+        }
+        self.events.push(event);
     }
 
     /// All of them, in order.
@@ -136,9 +167,11 @@ impl Tx {
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         outbox::append(&mut self.inner, &self.events).await?;
         self.inner.commit().await?;
+        self.span.record("committed", true);
         if !self.events.is_empty() {
             self.outbox.notify_one();
         }
+        self.counts.committed(&self.events);
         Ok(())
     }
 
@@ -150,8 +183,9 @@ impl Tx {
         self.inner.rollback().await
     }
 
-    pub(crate) fn follow(&mut self, envelope: &Envelope) {
-        self.traceparent.clone_from(&envelope.traceparent);
+    /// What is published from here on belongs to this trace.
+    pub(crate) fn follow(&mut self, trace: Option<Trace>) {
+        self.trace = trace;
     }
 }
 

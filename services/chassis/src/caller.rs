@@ -1,11 +1,6 @@
 //! Who is calling, and where the answer's links shall point.
 
-use crate::{
-    hal::Base,
-    problem::Problem,
-    request_id::{TRACEPARENT, X_REQUEST_ID},
-    wire::UserId,
-};
+use crate::{hal::Base, problem::Problem, request_id::X_REQUEST_ID, trace::Trace, wire::UserId};
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, header, request::Parts},
@@ -38,8 +33,8 @@ pub struct Caller {
     pub actor: Actor,
     /// Where the client believes us to be.
     pub base: Base,
-    /// W3C trace context, for the events this request causes.
-    pub traceparent: Option<String>,
+    /// Its trace, which the events that this request causes belong to.
+    pub trace: Option<Trace>,
     /// Headers that synchronous calls on the caller's behalf carry on.
     pub(crate) onward: HeaderMap,
 }
@@ -48,12 +43,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        // `request_id::observe` has put its own two in place by now.
-        let onward: HeaderMap = [header::AUTHORIZATION, X_REQUEST_ID, TRACEPARENT]
+        // `request_id::observe` has put its own in place by now.
+        let onward: HeaderMap = [header::AUTHORIZATION, X_REQUEST_ID]
             .into_iter()
             .filter_map(|name| parts.headers.get(&name).cloned().map(|value| (name, value)))
             .collect();
-        let traceparent = onward.get(TRACEPARENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        Ok(Self { actor: Actor::of(&parts.headers)?, base: Base::of(&parts.headers), traceparent, onward })
+        let trace = parts.extensions.get().cloned();
+        Ok(Self { actor: Actor::of(&parts.headers)?, base: Base::of(&parts.headers), trace, onward })
     }
 }

@@ -28,8 +28,8 @@ pub(crate) async fn bury(app: &App, event: &Envelope, error: &ReactionError) -> 
     if first_time(&mut tx, event.id).await? {
         sqlx::query(
             "insert into dead_letter
-             (event_id, event_type, source, post_id, happened_at, traceparent, value, error)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+             (event_id, event_type, source, post_id, happened_at, traceparent, tracestate, value, error)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(event.id)
         .bind(&event.event_type)
@@ -37,6 +37,7 @@ pub(crate) async fn bury(app: &App, event: &Envelope, error: &ReactionError) -> 
         .bind(event.post_id)
         .bind(OffsetDateTime::from(event.time))
         .bind(&event.traceparent)
+        .bind(&event.tracestate)
         .bind(&event.value)
         .bind(error.to_string())
         .execute(&mut *tx)
@@ -59,6 +60,7 @@ struct Row {
     post_id: i64,
     happened_at: OffsetDateTime,
     traceparent: Option<String>,
+    tracestate: Option<String>,
     value: String,
     error: String,
     failed_at: OffsetDateTime,
@@ -77,6 +79,7 @@ pub(crate) async fn exhume(tx: &mut Tx, id: i64) -> Result<Option<Envelope>, sql
         time: row.happened_at.into(),
         post_id: row.post_id,
         traceparent: row.traceparent,
+        tracestate: row.tracestate,
         value: row.value,
     }))
 }

@@ -87,7 +87,7 @@ async fn health(app: State<App>, stopping: Extension<Stopping>) -> Result<Respon
 /// What it has counted, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = OPERATIONAL, responses((status = 200, content_type = "text/plain", body = String)))]
 async fn metrics(State(app): State<App>) -> Response {
-    metrics::scrape(State(app.metrics)).await
+    metrics::scrape_service(State(app)).await
 }
 
 /// The routes of the probes of a service.

@@ -4,12 +4,15 @@ use crate::{
     app::{App, Tx},
     dead_letter,
     store::is_passing,
+    trace::{Lasting, Trace},
 };
 use futures::future::BoxFuture;
+use prometheus::IntGaugeVec;
 use shared_events::{Envelope, Event, MalformedRecord, WireDate};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span, field::Empty};
 use uuid::Uuid;
 
 /// An event that is at fault is tried this often before it becomes a dead letter, about a second in all.
@@ -147,6 +150,10 @@ impl Consumer {
         self.app.name
     }
 
+    pub(crate) fn lag(&self) -> IntGaugeVec {
+        self.app.events.lag.clone()
+    }
+
     pub(crate) fn batch_size(&self) -> usize {
         self.reactions.batch_size
     }
@@ -197,26 +204,71 @@ impl Consumer {
         }
     }
 
-    /// One transaction: the inbox rows, the effects and the events they cause.
+    /// Reacts to events that share a transaction, and tells how it went.
     async fn react(&self, events: &[&Envelope]) -> Reacted {
-        let mut tx = self.app.transaction(None).await?;
-        for event in events {
-            if first_time(&mut tx, event.id).await? {
-                tx.follow(event);
-                self.reactions.react(&mut tx, event).await?;
-            }
+        let begun = Instant::now();
+        let spans: Vec<_> = events.iter().map(|event| self.span(event)).collect();
+        let reacted = self.transact(events, &spans).await;
+        match &reacted {
+            Ok(()) => self.app.events.reacted(events, begun.elapsed()),
+            Err(error) => spans.iter().for_each(|span| {
+                span.record("otel.status_code", "ERROR");
+                span.record("otel.status_description", tracing::field::display(error));
+            }),
         }
-        tx.commit().await?;
-        self.app.events.reactions.inc_by(events.len() as u64);
-        Ok(())
+        reacted
+    }
+
+    /// One transaction: the inbox rows, the effects and the events they cause.
+    async fn transact(&self, events: &[&Envelope], spans: &[Lasting]) -> Reacted {
+        let mut tx = self.app.transaction(None).await?;
+        for (event, span) in events.iter().zip(spans) {
+            let effect = async {
+                if first_time(&mut tx, event.id).await? {
+                    self.take_effect(&mut tx, event, span).await?;
+                }
+                Ok::<_, ReactionError>(())
+            };
+            effect.instrument(span.0.clone()).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// What the event causes from here on is of its trace.
+    async fn take_effect(&self, tx: &mut Tx, event: &Envelope, span: &Span) -> Reacted {
+        tx.follow(Trace::of_span(span).or_else(|| Trace::of_event(event)));
+        self.reactions.react(tx, event).await
+    }
+
+    /// The span of one attempt at an event, the child of its publication. It ends when the transaction does.
+    fn span(&self, event: &Envelope) -> Lasting {
+        let span = tracing::info_span!(
+            parent: None,
+            "process",
+            otel.name = %format_args!("process {}", event.event_type),
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+            otel.status_description = Empty,
+            service.name = self.app.name,
+            messaging.operation.type = "process",
+            messaging.destination.name = shared_events::TOPIC,
+            messaging.consumer.group.name = self.app.name,
+            messaging.message.id = %event.id,
+            cloudevents.event_type = event.event_type,
+            post_id = event.post_id,
+        );
+        if let Some(cause) = Trace::of_event(event) {
+            cause.adopt(&span);
+        }
+        Lasting(span)
     }
 
     /// Lets a dead letter have its effect, once: true unless it was replayed or discarded meanwhile.
     pub(crate) async fn replay(&self, id: i64) -> Result<bool, ReactionError> {
         let mut tx = self.app.transaction(None).await?;
         let Some(event) = dead_letter::exhume(&mut tx, id).await? else { return Ok(false) };
-        tx.follow(&event);
-        self.reactions.react(&mut tx, &event).await?;
+        let span = self.span(&event);
+        self.take_effect(&mut tx, &event, &span).instrument(span.0.clone()).await?;
         tx.commit().await?;
         Ok(true)
     }

@@ -1,12 +1,13 @@
 //! Events are written in the transaction of their cause, and handed to the bus by one relay a service.
 
-use crate::{app::App, bus::Bus};
+use crate::{app::App, bus::Bus, trace::Trace};
 use shared_events::Envelope;
 use sqlx::{Connection, FromRow, PgConnection};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::{Span, field::Empty};
 use uuid::Uuid;
 
 /// Rows handed to the bus in one transaction.
@@ -27,14 +28,16 @@ pub(crate) async fn append(tx: &mut PgConnection, events: &[Envelope]) -> Result
     }
     let column = |of: fn(&Envelope) -> String| events.iter().map(of).collect::<Vec<_>>();
     sqlx::query(
-        "insert into outbox (event_id, event_type, post_id, happened_at, traceparent, value)
-         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[])",
+        "insert into outbox (event_id, event_type, post_id, happened_at, traceparent, tracestate, value)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::timestamptz[], $5::text[], $6::text[],
+                              $7::text[])",
     )
     .bind(events.iter().map(|e| e.id).collect::<Vec<_>>())
     .bind(column(|e| e.event_type.clone()))
     .bind(events.iter().map(|e| e.post_id).collect::<Vec<_>>())
     .bind(events.iter().map(|e| OffsetDateTime::from(e.time)).collect::<Vec<_>>())
     .bind(events.iter().map(|e| e.traceparent.clone()).collect::<Vec<_>>())
+    .bind(events.iter().map(|e| e.tracestate.clone()).collect::<Vec<_>>())
     .bind(column(|e| e.value.clone()))
     .execute(tx)
     .await?;
@@ -49,6 +52,7 @@ struct Row {
     post_id: i64,
     happened_at: OffsetDateTime,
     traceparent: Option<String>,
+    tracestate: Option<String>,
     value: String,
 }
 
@@ -118,7 +122,7 @@ async fn drain(
         let mut tx = connection.begin().await?;
         let mut rows: Vec<Row> = sqlx::query_as(
             "delete from outbox where id in (select id from outbox order by id limit $1)
-             returning id, event_id, event_type, post_id, happened_at, traceparent, value",
+             returning id, event_id, event_type, post_id, happened_at, traceparent, tracestate, value",
         )
         .bind(BATCH)
         .fetch_all(&mut *tx)
@@ -128,10 +132,14 @@ async fn drain(
             return Ok(true);
         }
         rows.sort_unstable_by_key(|row| row.id);
-        let batch: Vec<_> = rows.into_iter().map(|row| row.envelope(app.name)).collect();
+        let mut batch: Vec<_> = rows.into_iter().map(|row| row.envelope(app.name)).collect();
+        let spans: Vec<_> = batch.iter_mut().map(|event| sending(event, bus.system())).collect();
         // A crash, an error or a stop before the commit gives the rows back.
         if let Err(error) = bus.publish(&batch, stop).await {
             tx.rollback().await?;
+            for span in &spans {
+                span.record("otel.status_code", "ERROR");
+            }
             if !stop.is_cancelled() {
                 tracing::warn!(service = app.name, %error, "relay: the bus did not take the events");
             }
@@ -140,6 +148,31 @@ async fn drain(
         tx.commit().await?;
         app.events.published.inc_by(batch.len() as u64);
     }
+}
+
+/// The span of handing an event over: what reacts to it becomes its child. It ends when the event is safe.
+fn sending(event: &mut Envelope, system: &str) -> Span {
+    let span = tracing::info_span!(
+        parent: None,
+        "send",
+        otel.name = %format_args!("send {}", event.event_type),
+        otel.kind = "producer",
+        otel.status_code = Empty,
+        service.name = event.source,
+        messaging.system = system,
+        messaging.operation.type = "send",
+        messaging.destination.name = shared_events::TOPIC,
+        messaging.message.id = %event.id,
+        cloudevents.event_type = event.event_type,
+        post_id = event.post_id,
+    );
+    if let Some(cause) = Trace::of_event(event) {
+        cause.adopt(&span);
+    }
+    if let Some(trace) = Trace::of_span(&span) {
+        trace.tag(event);
+    }
+    span
 }
 
 impl Row {
@@ -151,6 +184,7 @@ impl Row {
             time: self.happened_at.into(),
             post_id: self.post_id,
             traceparent: self.traceparent,
+            tracestate: self.tracestate,
             value: self.value,
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     dead_letter, health,
     idempotency::KEPT_HOURS,
     inbox::{Consumer, Reactions},
-    metrics::{EventMetrics, Metrics},
+    metrics::{EventMetrics, Metrics, StoreMetrics},
     openapi, outbox,
     problem::{Problem, method_not_allowed, name_instance, no_such_path},
     request_id, server,
@@ -88,14 +88,16 @@ pub fn main(service: fn() -> Service) -> ExitCode {
     let matches = command.get_matches();
     let settings = Settings::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let service = service.told(&matches).unwrap_or_else(|error| error.exit());
-    settings.log.start();
     let name = service.name;
     match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime.block_on(async {
             if settings.health {
                 return health::ask(settings.port.unwrap_or(service.port)).await;
             }
-            match alone(service, settings).await {
+            let telemetry = settings.log.start();
+            let ended = alone(service, settings).await;
+            telemetry.stop().await;
+            match ended {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
                     eprintln!("{name}: {error}");
@@ -154,13 +156,14 @@ impl Service {
     ) -> Result<Prepared, Box<dyn Error>> {
         let settings = Arc::new(self.own_settings()?);
         let db = store::open(database, self.name, pool_size, self.migrations).await?;
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(self.name);
         let app = App {
             name: self.name,
             db,
-            upstream: Upstream::new(gateway_url)?,
+            upstream: Upstream::new(self.name, gateway_url)?,
             settings,
-            events: EventMetrics::new(&metrics),
+            events: Arc::new(EventMetrics::new(&metrics)),
+            stored: StoreMetrics::new(&metrics, pool_size),
             metrics,
             outbox: Arc::default(),
         };

@@ -1,9 +1,10 @@
 //! Synchronous questions to other services: always through the gateway, never inside an open transaction.
 
-use crate::{caller::Caller, problem::Problem};
+use crate::{caller::Caller, problem::Problem, trace::Trace};
 use axum::http::{StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
+use tracing::{Instrument, field::Empty};
 
 /// Longer than the gateway's own patience, so that its answer is the one that counts.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -12,16 +13,17 @@ const CONNECT: Duration = Duration::from_secs(1);
 /// The gateway, as a service calls it.
 #[derive(Debug, Clone)]
 pub struct Upstream {
+    service: &'static str,
     client: reqwest::Client,
     base: String,
 }
 
 impl Upstream {
-    /// `base` is the gateway's address, such as `http://localhost:8088`.
+    /// `service` asks; `base` is the gateway's address, such as `http://localhost:8088`.
     ///
     /// # Errors
     /// The HTTP client cannot be built.
-    pub fn new(base: &str) -> Result<Self, reqwest::Error> {
+    pub fn new(service: &'static str, base: &str) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(TIMEOUT)
             .connect_timeout(CONNECT)
@@ -30,7 +32,7 @@ impl Upstream {
             // A proxy of the machine's environment has no business between our services.
             .no_proxy()
             .build()?;
-        Ok(Self { client, base: base.trim_end_matches('/').to_owned() })
+        Ok(Self { service, client, base: base.trim_end_matches('/').to_owned() })
     }
 
     /// Asks the owner of `path` on the caller's behalf; `None` when there is no such thing.
@@ -38,7 +40,7 @@ impl Upstream {
     /// # Errors
     /// 503 with `Retry-After` when no answer is to be had: nothing may be decided without it.
     pub async fn get<T: DeserializeOwned>(&self, caller: &Caller, path: &str) -> Result<Option<T>, Problem> {
-        let request = self.client.get(format!("{}{path}", self.base));
+        let request = self.client.get(self.url(path));
         match self.ask(caller, path, request).await? {
             Ok(answer) => Ok(Some(answer)),
             Err(StatusCode::NOT_FOUND) => Ok(None),
@@ -56,7 +58,7 @@ impl Upstream {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Result<T, StatusCode>, Problem> {
-        let request = self.client.post(format!("{}{path}", self.base)).json(body);
+        let request = self.client.post(self.url(path)).json(body);
         self.ask(caller, path, request).await
     }
 
@@ -70,8 +72,12 @@ impl Upstream {
         path: &str,
         body: &impl Serialize,
     ) -> Result<Result<T, StatusCode>, Problem> {
-        let request = self.client.patch(format!("{}{path}", self.base)).json(body);
+        let request = self.client.patch(self.url(path)).json(body);
         self.ask(caller, path, request).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
     }
 
     async fn ask<T: DeserializeOwned>(
@@ -80,8 +86,27 @@ impl Upstream {
         path: &str,
         request: reqwest::RequestBuilder,
     ) -> Result<Result<T, StatusCode>, Problem> {
-        let request = request.headers(caller.onward.clone());
-        let response = request.send().await.map_err(|error| unanswered(path, &error, 1))?;
+        let mut request = request.build().map_err(|error| unanswered(path, &error, 1))?;
+        let span = tracing::info_span!(
+            "call",
+            otel.name = %request.method(),
+            otel.kind = "client",
+            otel.status_code = Empty,
+            service.name = self.service,
+            http.request.method = %request.method(),
+            http.response.status_code = Empty,
+            url.full = %request.url(),
+        );
+        request.headers_mut().extend(caller.onward.clone());
+        if let Some(trace) = Trace::of_span(&span).as_ref().or(caller.trace.as_ref()) {
+            trace.put(request.headers_mut());
+        }
+        let answer = self.client.execute(request).instrument(span.clone()).await;
+        match &answer {
+            Ok(response) => span.record("http.response.status_code", response.status().as_u16()),
+            Err(_) => span.record("otel.status_code", "ERROR"),
+        };
+        let response = answer.map_err(|error| unanswered(path, &error, 1))?;
         match response.status() {
             status if status.is_success() => {
                 response.json().await.map(Ok).map_err(|error| unanswered(path, &error, 1))

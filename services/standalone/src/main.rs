@@ -58,12 +58,13 @@ enum Command {
 #[tokio::main]
 async fn main() -> ExitCode {
     let (settings, services) = told().unwrap_or_else(|error| error.exit());
-    settings.log.start();
-    let done = match settings.command {
+    let telemetry = settings.log.start();
+    let ended = match settings.command {
         None => run(settings, services).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit { patience }) => audit(settings, patience).await,
     };
-    match done {
+    telemetry.stop().await;
+    match ended {
         Ok(code) => code,
         Err(error) => {
             eprintln!("{error}");

@@ -8,6 +8,10 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -49,7 +53,11 @@ impl Process {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
+        Self::spawn_telling(command, Stdio::inherit())
+    }
+
+    fn spawn_telling(command: &mut Command, stderr: impl Into<Stdio>) -> Self {
+        let mut child = command.stderr(stderr).spawn().unwrap();
         let mut lines = Vec::new();
         let mut gateway = None;
         for line in BufReader::new(child.stdout.as_mut().unwrap()).lines() {
@@ -267,6 +275,39 @@ fn audit(data_dir: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_standalone"));
     command.env_remove("KAFKA_BOOTSTRAP_SERVERS").env_remove("DATABASE_URL");
     command.args(["audit", "--data-dir"]).arg(data_dir).output().unwrap()
+}
+
+/// Traces that nobody takes cost their loss and one line.
+#[tokio::test]
+async fn a_collector_that_is_away_is_told_of_once_and_holds_nothing_up() {
+    let data_dir = DataDir::new("collector");
+    let mut command = command(&data_dir.0, "0");
+    // It takes connections, and hangs up.
+    let collector = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", collector.local_addr().unwrap());
+    let attempts = Arc::new(AtomicU32::new(0));
+    let counted = attempts.clone();
+    std::thread::spawn(move || {
+        for _ in collector.incoming() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint).env("OTEL_BSP_SCHEDULE_DELAY", "50");
+    let stderr = data_dir.0.with_extension("stderr");
+    let mut process = Process::spawn_telling(&mut command, std::fs::File::create(&stderr).unwrap());
+    let said = || std::fs::read_to_string(&stderr).unwrap().matches("traces are not taken").count();
+    eventually("several batches are lost", async || {
+        let body = json!({"userId": "seller01", "goods": "자전거", "price": 1});
+        process.client.post("/posts", body).await.expect(201);
+        attempts.load(Ordering::Relaxed) > 20
+    })
+    .await;
+    process.signal("-INT");
+    let begun = Instant::now();
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert_eq!(said(), 1);
+    std::fs::remove_file(stderr).unwrap();
 }
 
 #[test]

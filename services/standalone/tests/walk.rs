@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
+mod observing;
 
 use chassis::testing::eventually;
 use common::Market;

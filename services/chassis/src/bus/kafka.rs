@@ -1,6 +1,9 @@
 //! Apache Kafka: an idempotent producer behind the relay, a consumer group per service in front of the inbox.
 
-use super::BusError;
+use super::{
+    BusError,
+    lag::{self, Lag},
+};
 use crate::inbox::Consumer;
 use futures::future::{FutureExt, try_join_all};
 use rdkafka::{
@@ -215,7 +218,7 @@ async fn consume_until_error(
     settings: &KafkaSettings,
     stop: &CancellationToken,
 ) -> Result<(), KafkaError> {
-    let stream: StreamConsumer = settings
+    let stream: StreamConsumer<Lag> = settings
         .client()
         .set("group.id", format!("{}{}", settings.group_prefix, consumer.service()))
         .set("auto.offset.reset", "earliest")
@@ -226,7 +229,8 @@ async fn consume_until_error(
         .set("fetch.wait.max.ms", "50")
         .set("session.timeout.ms", "10000")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()?;
+        .set("statistics.interval.ms", lag::EVERY)
+        .create_with_context(Lag(consumer.lag()))?;
     stream.subscribe(&[&settings.topic])?;
     let result = loop {
         let first = tokio::select! {
@@ -265,7 +269,7 @@ fn is_passing(error: &KafkaError) -> bool {
     !matches!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::PollExceeded))
 }
 
-fn store_offsets(stream: &StreamConsumer, messages: &[BorrowedMessage<'_>]) {
+fn store_offsets(stream: &StreamConsumer<Lag>, messages: &[BorrowedMessage<'_>]) {
     let Some(topic) = messages.first().map(BorrowedMessage::topic) else { return };
     let offsets = next_offsets(topic, messages.iter().map(|message| (message.partition(), message.offset())));
     // Fails for a partition that was taken away meanwhile; the inbox knows what its next owner meets again.

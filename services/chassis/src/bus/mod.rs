@@ -1,6 +1,7 @@
 //! How events get from a relay to the reactions of every service: Kafka, or in-process.
 
 pub(crate) mod kafka;
+mod lag;
 pub(crate) mod local;
 
 use shared_events::Envelope;
@@ -37,6 +38,14 @@ impl Bus {
     /// The settings make no sense. That Kafka is away is no error.
     pub fn kafka(settings: &KafkaSettings) -> Result<Self, rdkafka::error::KafkaError> {
         Ok(Self::Kafka(Arc::new(kafka::Publisher::new(settings)?)))
+    }
+
+    /// What traces call it.
+    pub(crate) fn system(&self) -> &'static str {
+        match self {
+            Self::Kafka(_) => "kafka",
+            Self::Local(_) => "local",
+        }
     }
 
     /// Returns when every event of the batch is safe: acknowledged by all replicas of Kafka, or committed by

@@ -6,7 +6,7 @@ fn command(if_match: Option<&str>) -> Command<()> {
     let caller = Caller {
         actor: Actor::Claimed,
         base: Base::of(&HeaderMap::new()),
-        traceparent: None,
+        trace: None,
         onward: HeaderMap::new(),
     };
     Command { caller, body: (), if_match: if_match.map(str::to_owned), key: None }

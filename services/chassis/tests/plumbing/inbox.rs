@@ -9,7 +9,7 @@ use chassis::{
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-async fn recorder() -> TestService {
+pub(crate) async fn recorder() -> TestService {
     TestService::start(service("recorder")).await
 }
 
@@ -17,7 +17,7 @@ fn malformed(post_id: i64) -> Envelope {
     Envelope { value: r#"{"postId":"one"}"#.to_owned(), ..number(post_id, 0).envelope(None) }
 }
 
-async fn refuse(service: &TestService, number: i64) {
+pub(crate) async fn refuse(service: &TestService, number: i64) {
     let refuse = sqlx::query("insert into refused values ($1)").bind(number);
     refuse.execute(&service.prepared.app.db).await.expect("the table is there");
 }

@@ -1,6 +1,7 @@
 //! The plumbing over real PostgreSQL, with services that do nothing else: each tells numbers and records those it hears.
 
 mod inbox;
+mod metrics;
 mod relay;
 mod roles;
 

@@ -256,7 +256,7 @@ async fn note_failure(
     asked: &Asked,
     now: OffsetDateTime,
 ) -> Result<(), Problem> {
-    let mut tx = app.transaction(command.caller.traceparent.clone()).await?;
+    let mut tx = app.transaction(command.caller.trace.clone()).await?;
     payments::lock_offer_money(&mut tx, asked.offer_id).await?;
     let payments = payments::lock_of_offer(&mut tx, asked.offer_id).await?;
     if payments.iter().any(|payment| payment.user_id == asked.user_id) {

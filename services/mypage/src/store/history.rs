@@ -75,6 +75,7 @@ impl From<Row> for Envelope {
             time: row.happened_at.into(),
             post_id: row.post_id,
             traceparent: row.traceparent,
+            tracestate: None,
             value: row.value,
         }
     }

@@ -143,6 +143,7 @@ impl From<Row> for Envelope {
             time: row.happened_at.into(),
             post_id: row.post_id,
             traceparent: None,
+            tracestate: None,
             value: row.value,
         }
     }

@@ -283,6 +283,7 @@ mod tests {
                 time: WireDate::from_epoch_millis(i64::try_from(number).unwrap()).unwrap(),
                 post_id: 7,
                 traceparent: None,
+                tracestate: None,
                 value: value.to_owned(),
             },
             key: "7".to_owned(),
