@@ -232,7 +232,8 @@ async fn a_payment_goes_on_where_it_seemed_over() {
         ["held", "refunded", "held"],
     ]) {
         for (second, state) in (8..).zip(states) {
-            let payment = json!({"paymentId": id, "amount": 1, "offerId": 2, "postId": 1, "userId": "buyer02", "state": state});
+            let payment = json!({"paymentId": id, "amount": 1, "offerId": 2, "postId": 1, "userId": "buyer02",
+                "state": state});
             let event = match state {
                 "awaitingDeposit" => event::<PaymentPlaced>(second, payment),
                 "held" => event::<PaymentHeld>(second, payment),
