@@ -41,7 +41,7 @@ enum Trust {
     /// Everybody.
     Anyone,
     /// Whoever knows the secret.
-    Secret(Key),
+    Secret(Box<Key>),
     /// An identity provider.
     Provider(Provider),
 }
@@ -92,10 +92,10 @@ impl Verifier {
     pub fn new(settings: &AuthSettings) -> Result<Self, AuthError> {
         let trust = match settings.key()? {
             settings::Key::None => Trust::Anyone,
-            settings::Key::Secret(secret) => Trust::Secret(Key {
+            settings::Key::Secret(secret) => Trust::Secret(Box::new(Key {
                 decoding: DecodingKey::from_secret(secret.as_bytes()),
                 validation: settings.demands(Algorithm::HS256),
-            }),
+            })),
             settings::Key::Provider(url) => Trust::Provider(Provider::new(url, settings)?),
         };
         Ok(Self(Arc::new(trust)))
@@ -106,24 +106,22 @@ impl Verifier {
     /// # Errors
     /// 401 for a token that is not valid here, 503 while the identity provider's keys are not to be had.
     pub async fn identify(&self, headers: &HeaderMap) -> Result<Identity, Problem> {
-        if matches!(*self.0, Trust::Anyone) {
-            return Ok(Identity { actor: Actor::Claimed, expires: None });
-        }
-        let Some(token) = bearer(headers)? else {
-            return Ok(Identity { actor: Actor::Nobody, expires: None });
-        };
+        let nobody = Identity { actor: Actor::Nobody, expires: None };
         match &*self.0 {
-            Trust::Anyone => unreachable!("answered above"),
-            Trust::Secret(key) => key.verify(token),
-            Trust::Provider(provider) => match provider.key(signer(token)?).await {
-                Ok(key) => key.verify(token),
-                Err(KeyError::Unknown) => Err(invalid_token(NOT_VALID)),
-                Err(KeyError::Away) => Err(Problem::unavailable(
-                    "keys-unavailable",
-                    "The identity provider does not answer, so that tokens cannot be verified.",
-                    1,
-                )),
-            },
+            Trust::Anyone => Ok(Identity { actor: Actor::Claimed, ..nobody }),
+            Trust::Secret(key) => bearer(headers)?.map_or(Ok(nobody), |token| key.verify(token)),
+            Trust::Provider(provider) => {
+                let Some(token) = bearer(headers)? else { return Ok(nobody) };
+                match provider.key(signer(token)?).await {
+                    Ok(key) => key.verify(token),
+                    Err(KeyError::Unknown) => Err(invalid_token(NOT_VALID)),
+                    Err(KeyError::Away) => Err(Problem::unavailable(
+                        "keys-unavailable",
+                        "The identity provider does not answer, so that tokens cannot be verified.",
+                        1,
+                    )),
+                }
+            }
         }
     }
 
