@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::Uri;
-use chassis::{telemetry::LogSettings, wire::duration};
+use chassis::{auth::AuthSettings, telemetry::LogSettings, wire::duration};
 use clap::{Args, Parser};
 
 use crate::{breaker, rate};
@@ -55,6 +55,9 @@ pub struct Config {
     /// The circuit breakers.
     #[command(flatten)]
     pub breaker: breaker::Settings,
+    /// Who callers are.
+    #[command(flatten)]
+    pub auth: AuthSettings,
     /// The log.
     #[command(flatten)]
     pub log: LogSettings,

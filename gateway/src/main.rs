@@ -2,7 +2,7 @@
 
 use std::{error::Error, process::ExitCode};
 
-use chassis::{health, server};
+use chassis::{auth::Verifier, health, server};
 use clap::Parser;
 use gateway::Config;
 
@@ -28,6 +28,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), Box<dyn Error>> {
+    // Refuses what the services would refuse.
+    Verifier::new(&config.auth)?;
     let listener = server::bind(&config.host, config.port).await?;
     println!("gateway: http://{}", listener.local_addr()?);
     gateway::run(config, listener, server::shutdown_on_signals()).await?;

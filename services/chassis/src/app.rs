@@ -1,6 +1,7 @@
 //! What a service's handlers share, and the one transaction in which a command or a reaction happens.
 
 use crate::{
+    auth::Verifier,
     idempotency::{self, Answer, Command, Key},
     metrics::{EventMetrics, Metrics, StoreMetrics},
     outbox,
@@ -8,7 +9,7 @@ use crate::{
     trace::{Lasting, Trace},
     upstream::Upstream,
 };
-use axum::http::Extensions;
+use axum::{extract::FromRef, http::Extensions};
 use shared_events::{Envelope, Publish};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::{
@@ -27,12 +28,20 @@ pub struct App {
     pub db: PgPool,
     /// The other services, through the gateway.
     pub upstream: Upstream,
+    /// Who its callers are.
+    pub auth: Verifier,
     /// What `/metrics` shows.
     pub metrics: Metrics,
     pub(crate) settings: Arc<Extensions>,
     pub(crate) events: Arc<EventMetrics>,
     pub(crate) stored: StoreMetrics,
     pub(crate) outbox: Arc<Notify>,
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.auth.clone()
+    }
 }
 
 impl App {

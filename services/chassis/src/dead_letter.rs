@@ -3,7 +3,7 @@
 
 use crate::{
     app::{App, Tx},
-    caller::Caller,
+    caller::Operator,
     hal::{self, Resource},
     idempotency::Answer,
     inbox::{Consumer, ReactionError, first_time},
@@ -149,7 +149,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
 /// List dead letters, newest first.
 #[utoipa::path(get, path = "/dead-letters", tag = OPERATIONAL, params(DeadLetters, Paging),
     responses((status = 200, body = [DeadLetter])))]
-async fn list(State(app): State<App>, listing: Listing<DeadLetters>) -> Result<Answer, Problem> {
+async fn list(State(app): State<App>, _: Operator, listing: Listing<DeadLetters>) -> Result<Answer, Problem> {
     let page = Select::from("dead_letter")
         .and("event_type = ?", listing.filter.event_type.as_ref().map(|line| line.0.clone()))
         .page::<Row>(&app.db, &listing.paging)
@@ -160,7 +160,7 @@ async fn list(State(app): State<App>, listing: Listing<DeadLetters>) -> Result<A
 /// Discard a dead letter: its event has no effect here.
 #[utoipa::path(delete, path = "/dead-letters/{id}", tag = OPERATIONAL, params(("id" = i64, Path)),
     responses((status = 204)))]
-async fn discard(State(app): State<App>, _: Caller, ItemId(id): ItemId) -> Result<Answer, Problem> {
+async fn discard(State(app): State<App>, _: Operator, ItemId(id): ItemId) -> Result<Answer, Problem> {
     let gone = sqlx::query("delete from dead_letter where id = $1").bind(id).execute(&app.db).await?;
     if gone.rows_affected() == 0 { Err(Problem::not_found("dead letter")) } else { Ok(hal::no_content()) }
 }
@@ -170,7 +170,7 @@ async fn discard(State(app): State<App>, _: Caller, ItemId(id): ItemId) -> Resul
     responses((status = 204)))]
 async fn replay(
     Extension(consumer): Extension<Consumer>,
-    _: Caller,
+    _: Operator,
     ItemId(id): ItemId,
 ) -> Result<Answer, Problem> {
     match consumer.replay(id).await {

@@ -89,9 +89,9 @@ impl<T> Command<T> {
     /// The person who acts, of a body that [names one](CommandBody::NAMES_ACTOR).
     ///
     /// # Errors
-    /// Nobody says who acts.
+    /// Nobody says who acts, or somebody else does.
     pub fn author(&self, claimed: Option<&UserId>) -> Result<String, Problem> {
-        self.caller.actor.acting(claimed).ok_or_else(|| Faults::missing("userId").into())
+        self.caller.actor.acting(claimed)?.ok_or_else(|| Faults::missing("userId").into())
     }
 
     /// Refuses a change of a version other than the one the client has seen.
@@ -129,10 +129,15 @@ impl<T: CommandBody> FromRequest<App> for Command<T> {
                 let key = Line::<255>::from_text(key.trim()).map_err(|wrong| {
                     Problem::from(Faults::one("Idempotency-Key", wrong).malformed()).into_response()
                 })?;
-                let claimed = fields.get("userId").map(ToString::to_string).unwrap_or_default();
+                let actor = match &caller.actor {
+                    Actor::User(user) | Actor::Admin(user) => format!("token {}", user.0),
+                    Actor::Claimed | Actor::Nobody => {
+                        fields.get("userId").map(ToString::to_string).unwrap_or_default()
+                    }
+                };
                 // With the query: it too may say whom a command is about.
                 let path = parts.uri.path_and_query().map_or("", PathAndQuery::as_str);
-                let scope = format!("{claimed} {} {path}", parts.method);
+                let scope = format!("{actor} {} {path}", parts.method);
                 Some(Key {
                     // Digested, because a client may make it longer than an index takes (2.7 kB).
                     scope: format!("{:x}", Sha256::digest(scope)),

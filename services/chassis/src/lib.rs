@@ -5,6 +5,7 @@
 //! through [`outbox`], [`bus`] and [`inbox`] to the reactions of the others.
 
 pub mod app;
+pub mod auth;
 pub mod bus;
 pub mod caller;
 pub mod dead_letter;

@@ -27,6 +27,7 @@ pub struct Problem {
     detail: String,
     faults: Vec<FieldFault>,
     retry_after: Option<u32>,
+    challenge: Option<&'static str>,
 }
 
 /// The body of a [`Problem`].
@@ -57,7 +58,7 @@ pub struct ProblemBody<'a> {
 impl Problem {
     /// A problem with a stable `code` and a sentence a user understands.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None }
+        Self { status, code, detail: detail.into(), faults: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// 400: what was sent cannot be read.
@@ -90,6 +91,11 @@ impl Problem {
             "internal-error",
             "Something went wrong on our side; it has been logged.",
         )
+    }
+
+    /// Says in `WWW-Authenticate` what would help.
+    pub fn with_challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// Names the fields at fault.
@@ -134,6 +140,9 @@ impl IntoResponse for Problem {
             (self.status, [(header::CONTENT_TYPE, content_type)], self.body(None)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         // `name_instance` knows the path and writes the body once more, with it.
         response.extensions_mut().insert(self);

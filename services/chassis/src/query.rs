@@ -1,14 +1,15 @@
 //! Lists: the query string's filters, paging and sorting, and the SQL they become.
 
 use crate::{
-    caller::Caller,
+    auth::Verifier,
+    caller::{Caller, Visitor},
     hal::{self, Page, Resource},
     idempotency::Answer,
     problem::Problem,
     wire::{self, Faults, Id, Natural, Scalar, Wrong},
 };
 use axum::{
-    extract::{FromRequestParts, Path, Query},
+    extract::{FromRef, FromRequestParts, Path, Query},
     http::{Uri, request::Parts},
 };
 use deserr::Deserr;
@@ -42,6 +43,8 @@ pub trait Filter: Deserr<Faults> {
     const SORTABLE: &'static [(&'static str, &'static str)];
     /// The order when the client asks for none.
     const DEFAULT_ORDER: &'static str;
+    /// The list is there for whoever comes; otherwise it is for people with a token.
+    const PUBLIC: bool = false;
 }
 
 /// How Spring pages.
@@ -151,11 +154,18 @@ impl<F> Listing<F> {
     }
 }
 
-impl<F: Filter, S: Send + Sync> FromRequestParts<S> for Listing<F> {
+impl<F: Filter, S: Send + Sync> FromRequestParts<S> for Listing<F>
+where
+    Verifier: FromRef<S>,
+{
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let caller = Caller::from_request_parts(parts, state).await?;
+        let caller = if F::PUBLIC {
+            Visitor::from_request_parts(parts, state).await?.0
+        } else {
+            Caller::from_request_parts(parts, state).await?
+        };
         let mut faults = Faults::default();
         let (fields, sorts) = parameters(&parts.uri, &mut faults)?;
         let paging = faults.keep(Paging::read::<F>(&fields, &sorts));

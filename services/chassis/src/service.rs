@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    auth::{AuthMode, AuthSettings, Verifier},
     bus::{Bus, KafkaSettings, kafka},
     dead_letter, health,
     idempotency::KEPT_HOURS,
@@ -74,6 +75,8 @@ struct Settings {
     #[arg(long, env = "GATEWAY_URL", default_value = "http://localhost:8088")]
     gateway_url: String,
     #[command(flatten)]
+    auth: AuthSettings,
+    #[command(flatten)]
     log: LogSettings,
     /// Only ask the one that runs already, on this port, whether it is ready; the exit code is the answer.
     #[arg(long)]
@@ -113,23 +116,25 @@ pub fn main(service: fn() -> Service) -> ExitCode {
 }
 
 async fn alone(service: Service, settings: Settings) -> Result<(), Box<dyn Error>> {
+    let verifier = Verifier::new(&settings.auth)?;
     let (name, shutdown) = (service.name, server::shutdown_on_signals());
     let listener = server::bind(&settings.host, settings.port.unwrap_or(service.port)).await?;
     let prepare = async {
         if let Some(administrator) = &settings.database_admin_url {
             store::provision(administrator, name).await?;
         }
-        service.prepare(settings.database_url, settings.database_pool, &settings.gateway_url).await
+        service.prepare(settings.database_url, settings.database_pool, &settings.gateway_url, verifier).await
     };
     let prepared = match shutdown.run_until_cancelled(prepare).await {
         Some(prepared) => prepared?,
         None => return Ok(()),
     };
     let bus = Bus::kafka(&settings.kafka)?;
-    eprintln!(
-        "{name} listens on http://{} (AUTH=open: whom a request names is believed)",
-        listener.local_addr()?
-    );
+    let identity = match settings.auth.auth {
+        AuthMode::Open => "AUTH=open: whom a request names is believed",
+        AuthMode::Jwt => "AUTH=jwt",
+    };
+    eprintln!("{name} listens on http://{} ({identity})", listener.local_addr()?);
     prepared.run(listener, bus, Some(settings.kafka), shutdown).await;
     Ok(())
 }
@@ -153,6 +158,7 @@ impl Service {
         database: PgConnectOptions,
         pool_size: u32,
         gateway_url: &str,
+        auth: Verifier,
     ) -> Result<Prepared, Box<dyn Error>> {
         let settings = Arc::new(self.own_settings()?);
         let db = store::open(database, self.name, pool_size, self.migrations).await?;
@@ -161,6 +167,7 @@ impl Service {
             name: self.name,
             db,
             upstream: Upstream::new(self.name, gateway_url)?,
+            auth,
             settings,
             events: Arc::new(EventMetrics::new(&metrics)),
             stored: StoreMetrics::new(&metrics, pool_size),

@@ -1,6 +1,7 @@
 //! Helpers for tests: a throw-away PostgreSQL, a database each, a running service, a client that reads like prose.
 
 use crate::{
+    auth::Verifier,
     postgres::{Durability, Options, Postgres},
     server,
     service::{Prepared, Service},
@@ -97,7 +98,8 @@ impl TestService {
         let database = database().await;
         store::provision(&database, service.name).await.expect("role and schema");
         let options = store::as_service(database.clone(), service.name);
-        let prepared = service.prepare(options, 10, gateway_url).await.expect("migrations run");
+        let prepared =
+            service.prepare(options, 10, gateway_url, Verifier::open()).await.expect("migrations run");
         let shutdown = CancellationToken::new();
         let client = serve(prepared.router(shutdown.clone()), shutdown.clone()).await;
         Self { prepared, client, database, _server: shutdown.drop_guard() }
@@ -153,6 +155,7 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
 pub struct Client {
     http: reqwest::Client,
     base: String,
+    token: Option<String>,
 }
 
 /// An answer, read whole.
@@ -169,13 +172,19 @@ pub struct Reply {
 impl Client {
     /// Speaks to `http://host:port`.
     pub fn new(base: impl Into<String>) -> Self {
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
-        Self { http, base: base.into() }
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("an HTTP client");
+        Self { http, base: base.into(), token: None }
     }
 
     /// Where it speaks to.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The same, bearing a token.
+    #[must_use]
+    pub fn bearing(&self, token: impl Into<String>) -> Self {
+        Self { token: Some(token.into()), ..self.clone() }
     }
 
     /// GET.
@@ -233,7 +242,10 @@ impl Client {
         self.execute(request.header("content-type", content_type).body(body)).await
     }
 
-    async fn execute(&self, request: reqwest::RequestBuilder) -> Reply {
+    async fn execute(&self, mut request: reqwest::RequestBuilder) -> Reply {
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
         let response = request.send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"));
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.bytes().await.expect("the body arrives");

@@ -1,6 +1,6 @@
 //! Synchronous questions to other services: always through the gateway, never inside an open transaction.
 
-use crate::{caller::Caller, problem::Problem, trace::Trace};
+use crate::{auth::invalid_token, caller::Caller, problem::Problem, trace::Trace};
 use axum::http::{StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
@@ -31,6 +31,8 @@ impl Upstream {
             .pool_idle_timeout(Duration::from_secs(5))
             // A proxy of the machine's environment has no business between our services.
             .no_proxy()
+            // The gateway is asked without TLS, which would load the machine's certificates for nothing.
+            .tls_certs_only([])
             .build()?;
         Ok(Self { service, client, base: base.trim_end_matches('/').to_owned() })
     }
@@ -111,6 +113,8 @@ impl Upstream {
             status if status.is_success() => {
                 response.json().await.map(Ok).map_err(|error| unanswered(path, &error, 1))
             }
+            // It was valid here a moment ago.
+            StatusCode::UNAUTHORIZED => Err(invalid_token("The token has expired.")),
             status if status.is_client_error() => Ok(Err(status)),
             status => {
                 let retry_after = response

@@ -40,7 +40,12 @@ async fn sweeps_go_on_after_failures_and_end_with_the_service() {
     store::provision(&database, service.name).await.expect("role and schema");
     let prepared = service
         .clone()
-        .prepare(store::as_service(database, service.name), 4, "http://127.0.0.1:9")
+        .prepare(
+            store::as_service(database, service.name),
+            4,
+            "http://127.0.0.1:9",
+            chassis::auth::Verifier::open(),
+        )
         .await
         .expect("migrations run");
     let (app, stop) = (prepared.app.clone(), CancellationToken::new());

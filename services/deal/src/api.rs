@@ -75,6 +75,7 @@ pub async fn reserve(State(app): State<App>, command: Command<NewDeal>) -> Resul
             store::learn_offer(&mut tx, offer).await?;
         }
         let known = store::hold_offer(&mut tx, offer_id).await?;
+        let known = known.filter(|offer| command.caller.actor.sees(offer.parties()));
         match known.ok_or(Refusal::UnknownOffer).and_then(|offer| wish.on(offer)) {
             Ok(terms) => return reserve_on(tx, &command, &terms, &post).await,
             Err(refusal) if asked.is_some() => return Err(refusal.into()),
@@ -94,7 +95,7 @@ async fn reserve_on(
 ) -> Result<Answer, Problem> {
     terms.check(post)?;
     // The body's userId is the buyer, as data: it never says who acts.
-    let actor = command.caller.actor.acting(None);
+    let actor = command.caller.actor.acting(None)?;
     let deal = command.body.deal(&terms.offer, actor.clone());
     deal.is_party(actor.as_deref())?;
     let deal = store::insert(&mut tx, &deal).await?;
@@ -113,6 +114,7 @@ pub async fn list(State(app): State<App>, listing: Listing<DealFilter>) -> Resul
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
         post_id: filter.post_id.map(|id| id.0),
+        party: listing.caller.actor.whose(filter.user_id.as_ref())?,
         user_id: filter.user_id.map(|user| user.0),
         offer_id: filter.offer_id.map(|id| id.0),
         status: filter.status.map(|word| word.0),
@@ -129,7 +131,8 @@ pub async fn read(
     ItemId(deal_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let deal = store::read(&app.db, deal_id).await?.ok_or_else(|| Problem::not_found("deal"))?;
+    let deal = store::read(&app.db, deal_id).await?.filter(|deal| caller.actor.sees(deal.parties()));
+    let deal = deal.ok_or_else(|| Problem::not_found("deal"))?;
     Ok(hal::item(&caller.base, &DealBody::from(deal)))
 }
 
@@ -142,9 +145,11 @@ pub async fn change(
     command: Command<DealChange>,
 ) -> Result<Answer, Problem> {
     let body = &command.body;
-    let actor = command.caller.actor.acting(body.user_id.as_ref());
+    let actor = command.caller.actor.acting(body.user_id.as_ref())?;
     let mut tx = app.begin(&command).await?;
-    let mut deal = store::lock(&mut tx, deal_id).await?.ok_or_else(|| Problem::not_found("deal"))?;
+    let known = store::lock(&mut tx, deal_id).await?;
+    let known = known.filter(|deal| command.caller.actor.sees(deal.parties()));
+    let mut deal = known.ok_or_else(|| Problem::not_found("deal"))?;
     command.expects(deal.version)?;
     deal.is_party(actor.as_deref())?;
     body.agrees_with(&deal)?;

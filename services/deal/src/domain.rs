@@ -53,6 +53,13 @@ pub struct Deal {
     pub update_dt: OffsetDateTime,
 }
 
+impl Deal {
+    /// Whom it concerns: its buyer and its seller.
+    pub fn parties(&self) -> [&str; 2] {
+        [&self.user_id, &self.seller_id]
+    }
+}
+
 /// One step in the life of a deal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
@@ -89,6 +96,13 @@ pub struct OfferCopy {
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub offer_status: OfferStatus,
+}
+
+impl OfferCopy {
+    /// Whom it concerns: its buyer and its seller.
+    pub fn parties(&self) -> [&str; 2] {
+        [&self.user_id, &self.seller_id]
+    }
 }
 
 /// What the post service answers to the synchronous status check.

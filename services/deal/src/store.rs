@@ -85,6 +85,8 @@ pub(crate) async fn save(tx: &mut PgConnection, deal: &Deal) -> Result<(), sqlx:
 /// What a list is narrowed to.
 pub(crate) struct Wanted {
     pub(crate) post_id: Option<i64>,
+    /// Buyer or seller.
+    pub(crate) party: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) offer_id: Option<i64>,
     pub(crate) status: Option<DealStatus>,
@@ -93,6 +95,7 @@ pub(crate) struct Wanted {
 pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result<Page<Deal>, sqlx::Error> {
     Select::from("deal")
         .and("post_id = ?", wanted.post_id)
+        .and("? in (user_id, seller_id)", wanted.party)
         .and("user_id = ?", wanted.user_id)
         .and("offer_id = ?", wanted.offer_id)
         .and("status = ?", wanted.status.map(DealStatus::as_str))

@@ -179,7 +179,7 @@ pub(crate) async fn answer_offer(tx: &mut PgConnection, offer: &Offer, now: Offs
     Ok(())
 }
 
-/// `viewer` is who looks: hidden posts are their seller's only.
+/// `viewer` is who looks: hidden posts are their seller's only. None sees all.
 pub(crate) async fn my_pages(
     db: &PgPool,
     user_id: Option<String>,
@@ -189,7 +189,7 @@ pub(crate) async fn my_pages(
     paging: &Paging,
 ) -> Result<Page<MyPageBody>, sqlx::Error> {
     Select::from("my_page")
-        .and("(not hidden or user_id = ?)", Some(viewer.unwrap_or_default()))
+        .and("(not hidden or user_id = ?)", viewer)
         .and("user_id = ?", user_id)
         .and("post_id = ?", post_id)
         .and("status = ?", status.map(PostStatus::as_str))
@@ -202,9 +202,9 @@ pub(crate) async fn my_page(
     post_id: i64,
     viewer: Option<String>,
 ) -> Result<Option<MyPageBody>, sqlx::Error> {
-    sqlx::query_as("select * from my_page where post_id = $1 and (not hidden or user_id = $2)")
+    sqlx::query_as("select * from my_page where post_id = $1 and ($2 is null or not hidden or user_id = $2)")
         .bind(post_id)
-        .bind(viewer.unwrap_or_default())
+        .bind(viewer)
         .fetch_optional(db)
         .await
 }

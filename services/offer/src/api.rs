@@ -292,6 +292,7 @@ pub async fn list(State(app): State<App>, listing: Listing<OfferFilter>) -> Resu
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
         post_id: filter.post_id.map(|id| id.0),
+        party: listing.caller.actor.whose(filter.user_id.as_ref())?,
         user_id: filter.user_id.map(|user| user.0),
         offer_status: filter.offer_status.map(|word| word.0),
     };
@@ -307,7 +308,8 @@ pub async fn read(
     ItemId(offer_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let offer = store::read(&app.db, offer_id).await?.ok_or_else(|| Problem::not_found("offer"))?;
+    let offer = store::read(&app.db, offer_id).await?.filter(|offer| caller.actor.sees(offer.parties()));
+    let offer = offer.ok_or_else(|| Problem::not_found("offer"))?;
     Ok(hal::item(&caller.base, &OfferBody::from(offer)))
 }
 
@@ -320,9 +322,10 @@ pub async fn answer(
     command: Command<OfferAnswer>,
 ) -> Result<Answer, Problem> {
     // The body's userId is the buyer, as data: it never says who acts.
-    let actor = command.caller.actor.acting(None);
+    let actor = command.caller.actor.acting(None)?;
+    let sees = |offer: &Offer| command.caller.actor.sees(offer.parties());
     if command.body.offer_status.is_some_and(|word| word.0 == OfferStatus::OfferCanceled)
-        && let Some(offer) = store::read(&app.db, offer_id).await?
+        && let Some(offer) = store::read(&app.db, offer_id).await?.filter(sees)
         && offer.pay_method == PayMethod::BankTransfer
         && offer.offer_status.is_open()
     {
@@ -333,7 +336,8 @@ pub async fn answer(
         paying::call_transfer_off(&app, &command.caller, &offer).await?;
     }
     let mut tx = app.begin(&command).await?;
-    let mut offer = store::lock(&mut tx, offer_id).await?.ok_or_else(|| Problem::not_found("offer"))?;
+    let known = store::lock(&mut tx, offer_id).await?.filter(sees);
+    let mut offer = known.ok_or_else(|| Problem::not_found("offer"))?;
     command.expects(offer.version)?;
     command.body.agrees_with(&offer)?;
     if let Some(Word(status)) = command.body.offer_status {

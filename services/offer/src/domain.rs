@@ -265,6 +265,11 @@ impl Reason {
 }
 
 impl Offer {
+    /// Whom it concerns: its buyer and its seller.
+    pub fn parties(&self) -> [&str; 2] {
+        [&self.user_id, &self.seller_id]
+    }
+
     /// The event of its first day.
     pub fn placed(&self) -> OfferEvent {
         OfferPlaced {

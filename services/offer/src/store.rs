@@ -128,6 +128,8 @@ pub(crate) async fn save(tx: &mut PgConnection, offer: &Offer) -> Result<(), sql
 /// What a list is narrowed to.
 pub(crate) struct Wanted {
     pub(crate) post_id: Option<i64>,
+    /// Buyer or seller.
+    pub(crate) party: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) offer_status: Option<OfferStatus>,
 }
@@ -136,6 +138,7 @@ pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result
     Select::from("offer")
         .and("pending = ?", Some(false))
         .and("post_id = ?", wanted.post_id)
+        .and("? in (user_id, seller_id)", wanted.party)
         .and("user_id = ?", wanted.user_id)
         .and("offer_status = ?", wanted.offer_status.map(OfferStatus::as_str))
         .page(db, paging)

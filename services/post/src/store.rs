@@ -84,13 +84,14 @@ pub(crate) struct Wanted {
     pub(crate) max_price: Option<i64>,
     pub(crate) address: Option<String>,
     pub(crate) hidden: Option<bool>,
-    /// Who looks: hidden posts are their seller's only.
+    /// Who looks: hidden posts are their seller's only. None sees all.
     pub(crate) viewer: Option<String>,
 }
 
 pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result<Page<Post>, sqlx::Error> {
     Select::from("post")
-        .and("not deleted and (not hidden or user_id = ?)", Some(wanted.viewer.unwrap_or_default()))
+        .and("deleted = ?", Some(false))
+        .and("(not hidden or user_id = ?)", wanted.viewer)
         .and("user_id = ?", wanted.user_id)
         .and("status = ?", wanted.status.map(PostStatus::as_str))
         .and("searchable ilike ?", wanted.words.as_deref().map(containing))

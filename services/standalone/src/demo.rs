@@ -1,5 +1,9 @@
 //! `--demo`: a believable neighbourhood in an empty system, told through the public API like any client would.
 
+use chassis::{
+    auth::{AuthError, AuthMode, AuthSettings},
+    wire::UserId,
+};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -45,13 +49,15 @@ const BUYERS: [&str; 6] = ["buyer01", "buyer02", "buyer03", "예은", "현우", 
 ///
 /// # Errors
 /// A request that was not answered as it should be, in words.
-pub async fn fill(gateway: &str) -> Result<usize, String> {
-    let market = Market { client: Client::new(), gateway: gateway.to_owned() };
+pub async fn fill(gateway: &str, auth: &AuthSettings) -> Result<usize, String> {
+    let client = Client::builder().tls_certs_only([]).build().map_err(|error| error.to_string())?;
+    let market = Market { client, gateway: gateway.to_owned(), auth };
     if market.get("/posts").await?["page"]["totalElements"] != 0 {
         return Ok(0);
     }
     for buyer in BUYERS {
-        market.post(&format!("/wallets/{}/deposits", escaped(buyer)), json!({"amount": 1_000_000})).await?;
+        let deposits = format!("/wallets/{}/deposits", escaped(buyer));
+        market.post(BANK, &deposits, json!({"amount": 1_000_000})).await?;
     }
     for (number, (goods, price, category, address)) in GOODS.iter().enumerate() {
         let seller = SELLERS[number % SELLERS.len()];
@@ -60,7 +66,7 @@ pub async fn fill(gateway: &str) -> Result<usize, String> {
             "userId": seller, "goods": goods, "price": price, "category": category, "address": address, "qty": qty,
             "description": format!("{goods} 팝니다. {address}에서 직거래해요."),
         });
-        let post_id = &market.post("/posts", post).await?["postId"];
+        let post_id = &market.post(seller, "/posts", post).await?["postId"];
         market.story(number, post_id, seller, *price).await?;
     }
     Ok(GOODS.len())
@@ -71,12 +77,16 @@ fn escaped(name: &str) -> String {
     name.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
-struct Market {
+/// The payment provider, which has the scope `admin`.
+const BANK: &str = "bank";
+
+struct Market<'a> {
     client: Client,
     gateway: String,
+    auth: &'a AuthSettings,
 }
 
-impl Market {
+impl Market<'_> {
     /// What happens to a post: every state that posts, offers and deals know comes up.
     async fn story(&self, number: usize, post_id: &Value, seller: &str, price: i64) -> Result<(), String> {
         let buyer = |shift: usize| BUYERS[(number + shift) % BUYERS.len()];
@@ -85,22 +95,24 @@ impl Market {
             // Somebody asks, somebody else wishes.
             0 => {
                 let question = json!({"userId": buyer(0), "postId": post_id, "body": "아직 있나요? 🙂"});
-                self.post("/messages", question).await?;
+                self.post(buyer(0), "/messages", question).await?;
                 let answer =
                     json!({"userId": seller, "postId": post_id, "toUserId": buyer(0), "body": "네, 있어요!"});
-                self.post("/messages", answer).await?;
-                self.post("/wishlists", json!({"userId": buyer(1), "postId": post_id})).await?;
+                self.post(seller, "/messages", answer).await?;
+                self.post(buyer(1), "/wishlists", json!({"userId": buyer(1), "postId": post_id})).await?;
             }
             // Two ask for less, one is refused.
             1 if lower > 0 => {
                 self.offer(buyer(0), post_id, Some(lower)).await?;
                 let refused = self.offer(buyer(1), post_id, Some(lower / 2)).await?;
-                self.patch(&format!("/offers/{refused}"), json!({"offerStatus": "offerRefused"})).await?;
+                self.patch(seller, &format!("/offers/{refused}"), json!({"offerStatus": "offerRefused"}))
+                    .await?;
             }
             // Accepted, and about to be reserved.
             2 if lower > 0 => {
                 let accepted = self.offer(buyer(0), post_id, Some(lower)).await?;
-                self.patch(&format!("/offers/{accepted}"), json!({"offerStatus": "offerAccepted"})).await?;
+                self.patch(seller, &format!("/offers/{accepted}"), json!({"offerStatus": "offerAccepted"}))
+                    .await?;
             }
             // Reserved at the price; somebody else still hopes.
             3 => {
@@ -113,32 +125,32 @@ impl Market {
                 let order = json!({
                     "userId": buyer(0), "postId": post_id, "offerType": "dealOffered", "payMethod": "wallet",
                 });
-                let offer = self.post("/offers", order).await?["offerId"].take();
+                let offer = self.post(buyer(0), "/offers", order).await?["offerId"].take();
                 let deal = json!({
                     "userId": buyer(0), "postId": post_id, "offerId": offer, "fulfilment": "delivery",
                     "address": "서울 서초구 방배로 1",
                 });
-                let deal = self.post("/deals", deal).await?["dealId"].take();
+                let deal = self.post(buyer(0), "/deals", deal).await?["dealId"].take();
                 let sent = json!({"status": "deliveryStarted", "userId": seller});
-                self.patch(&format!("/deals/{deal}"), sent).await?;
+                self.patch(seller, &format!("/deals/{deal}"), sent).await?;
             }
             // Called off.
             4 => {
                 let offer = self.offer(buyer(0), post_id, None).await?;
                 let deal = self.reserve(buyer(0), post_id, &offer).await?;
-                self.patch(&format!("/deals/{deal}"), json!({"status": "dealCanceled"})).await?;
+                self.patch(buyer(0), &format!("/deals/{deal}"), json!({"status": "dealCanceled"})).await?;
             }
             // Ended.
             _ => {
                 let offer = self.offer(buyer(0), post_id, None).await?;
                 let deal = self.reserve(buyer(0), post_id, &offer).await?;
                 let ended = json!({"status": "dealEnded", "userId": buyer(0)});
-                self.patch(&format!("/deals/{deal}"), ended).await?;
+                self.patch(buyer(0), &format!("/deals/{deal}"), ended).await?;
                 let kind =
                     json!({"dealId": deal, "userId": buyer(0), "rating": 5, "comment": "친절하고 빨라요 👍"});
-                self.post("/reviews", kind).await?;
+                self.post(buyer(0), "/reviews", kind).await?;
                 let back = json!({"dealId": deal, "userId": seller, "rating": 4});
-                self.post("/reviews", back).await?;
+                self.post(seller, "/reviews", back).await?;
             }
         }
         Ok(())
@@ -151,32 +163,53 @@ impl Market {
             }
             None => json!({"userId": buyer, "postId": post_id, "offerType": "dealOffered"}),
         };
-        Ok(self.post("/offers", offer).await?["offerId"].take())
+        Ok(self.post(buyer, "/offers", offer).await?["offerId"].take())
     }
 
     async fn reserve(&self, buyer: &str, post_id: &Value, offer_id: &Value) -> Result<Value, String> {
         let deal =
             json!({"userId": buyer, "postId": post_id, "offerId": offer_id, "meetPlace": "방배역 1번 출구"});
-        Ok(self.post("/deals", deal).await?["dealId"].take())
+        Ok(self.post(buyer, "/deals", deal).await?["dealId"].take())
     }
 
     async fn get(&self, path: &str) -> Result<Value, String> {
-        self.send(Method::GET, path, Value::Null).await
+        self.send(None, Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
-        self.send(Method::POST, path, body).await
+    async fn post(&self, who: &str, path: &str, body: Value) -> Result<Value, String> {
+        self.send(Some(who), Method::POST, path, body).await
     }
 
-    async fn patch(&self, path: &str, body: Value) -> Result<Value, String> {
-        self.send(Method::PATCH, path, body).await
+    async fn patch(&self, who: &str, path: &str, body: Value) -> Result<Value, String> {
+        self.send(Some(who), Method::PATCH, path, body).await
+    }
+
+    /// What proves who acts, where that has to be proved.
+    fn token(&self, who: Option<&str>) -> Result<Option<String>, AuthError> {
+        match who {
+            Some(who) if self.auth.auth == AuthMode::Jwt => {
+                let ttl = Duration::from_secs(60);
+                self.auth.mint(&UserId(who.to_owned()), who == BANK, ttl).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// A 503 is asked again, as every client should.
-    async fn send(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
+    async fn send(
+        &self,
+        who: Option<&str>,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<Value, String> {
+        let token = self.token(who).map_err(|error| error.to_string())?;
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let mut request = self.client.request(method.clone(), format!("{}{path}", self.gateway));
+            if let Some(token) = &token {
+                request = request.bearer_auth(token);
+            }
             if !body.is_null() {
                 request = request.json(&body);
             }

@@ -2,8 +2,10 @@
 
 pub mod audit;
 pub mod demo;
+pub mod identity;
 
 use chassis::{
+    auth::{AuthSettings, Verifier},
     bus::{Bus, KafkaSettings, LocalBus},
     postgres::{Durability, LaunchError, Options, Postgres},
     server::{self, BindError},
@@ -49,6 +51,8 @@ pub struct Plan {
     pub database_pool: u32,
     /// Kafka; the local bus where there is none.
     pub kafka: Option<KafkaSettings>,
+    /// Who callers are. `AUTH=jwt` without a key makes a secret for development, in the data directory.
+    pub auth: AuthSettings,
     /// [`SERVICES`], and any that a test or a newcomer adds.
     pub services: Vec<Service>,
 }
@@ -59,6 +63,8 @@ pub struct Marketplace {
     pub gateway: SocketAddr,
     /// The services by name, with their addresses.
     pub services: Vec<(&'static str, SocketAddr)>,
+    /// Who callers are, with the secret for development where there is one.
+    pub auth: AuthSettings,
     stop_gateway: CancellationToken,
     running_gateway: JoinHandle<io::Result<()>>,
     running_services: Vec<(&'static str, CancellationToken, JoinHandle<()>)>,
@@ -106,12 +112,13 @@ impl Marketplace {
             }
         };
 
+        let auth = identity::with_key(plan).map_err(|error| StartError::Settings(error.to_string()))?;
+        let verifier = Verifier::new(&auth).map_err(|error| StartError::Settings(error.to_string()))?;
         let gateway_url = format!("http://{}", reachable(gateway));
-        let prepared = try_join_all(
-            plan.services
-                .iter()
-                .map(|service| prepare(service.clone(), &administrator, plan.database_pool, &gateway_url)),
-        )
+        let prepared = try_join_all(plan.services.iter().map(|service| {
+            let auth = verifier.clone();
+            prepare(service.clone(), &administrator, plan.database_pool, &gateway_url, auth)
+        }))
         .await?;
         let bus = Buses::new(plan.kafka.as_ref(), &prepared);
 
@@ -139,10 +146,11 @@ impl Marketplace {
             })
         };
         let mut config = gateway::Config::from_env(upstreams().map_err(StartError::Settings)?);
+        config.auth = auth.clone();
         tune(&mut config);
         let stop_gateway = CancellationToken::new();
         let running_gateway = tokio::spawn(gateway::run(config, gateway_listener, stop_gateway.clone()));
-        Ok(Self { gateway, services, stop_gateway, running_gateway, running_services, postgres })
+        Ok(Self { gateway, services, auth, stop_gateway, running_gateway, running_services, postgres })
     }
 
     /// Stops one service, as if its process had been told to end.
@@ -214,11 +222,12 @@ async fn prepare(
     administrator: &PgConnectOptions,
     pool_size: u32,
     gateway_url: &str,
+    auth: Verifier,
 ) -> Result<Prepared, StartError> {
     let name = service.name;
     let prepare = async {
         store::provision(administrator, name).await?;
-        service.prepare(store::as_service(administrator.clone(), name), pool_size, gateway_url).await
+        service.prepare(store::as_service(administrator.clone(), name), pool_size, gateway_url, auth).await
     };
     prepare.await.map_err(|error: Box<dyn Error>| StartError::Service(name, error))
 }

@@ -1,11 +1,17 @@
 //! `cargo run`: the whole marketplace, from nothing, in one process.
 
 use chassis::{
-    bus::KafkaSettings, postgres::Postgres, server, service::Service, telemetry::LogSettings, wire::duration,
+    auth::{AuthMode, AuthSettings},
+    bus::KafkaSettings,
+    postgres::Postgres,
+    server,
+    service::Service,
+    telemetry::LogSettings,
+    wire::{Scalar, UserId, Wrong, duration},
 };
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use sqlx::postgres::PgConnectOptions;
-use standalone::{Database, Marketplace, Plan, SERVICES, audit};
+use standalone::{Database, Marketplace, Plan, SERVICES, audit, identity};
 use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
 
 #[global_allocator]
@@ -39,6 +45,8 @@ struct Settings {
     #[arg(long)]
     demo: bool,
     #[command(flatten)]
+    auth: AuthSettings,
+    #[command(flatten)]
     log: LogSettings,
 }
 
@@ -53,15 +61,36 @@ enum Command {
         #[arg(long, default_value = "90s", value_parser = duration)]
         patience: Duration,
     },
+    /// Prints a token for development, signed with AUTH_HS256_SECRET, else with the secret in the data directory.
+    Token {
+        /// Whom the bearer shall be.
+        #[arg(value_parser = user_id)]
+        user: UserId,
+        /// With the scope that sees everything, and operates.
+        #[arg(long)]
+        admin: bool,
+        /// How long it is valid.
+        #[arg(long, default_value = "1h", value_parser = duration)]
+        ttl: Duration,
+    },
+}
+
+fn user_id(text: &str) -> Result<UserId, String> {
+    UserId::from_text(text.trim()).map_err(|wrong| match wrong {
+        Wrong::Malformed(message) | Wrong::Unacceptable(message) => message,
+    })
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let (settings, services) = told().unwrap_or_else(|error| error.exit());
+    let (mut settings, services) = told().unwrap_or_else(|error| error.exit());
     let telemetry = settings.log.start();
-    let ended = match settings.command {
+    let ended = match settings.command.take() {
         None => run(settings, services).await.map(|()| ExitCode::SUCCESS),
         Some(Command::Audit { patience }) => audit(settings, patience).await,
+        Some(Command::Token { user, admin, ttl }) => {
+            token(settings, &user, admin, ttl).map(|()| ExitCode::SUCCESS)
+        }
     };
     telemetry.stop().await;
     match ended {
@@ -76,7 +105,9 @@ async fn main() -> ExitCode {
 /// What the command line and the environment say, to us and to each service.
 fn told() -> Result<(Settings, Vec<Service>), clap::Error> {
     let services = SERVICES.map(|service| service());
-    let command = services.iter().fold(Settings::command(), |command, service| service.augment(command));
+    // Alone on one's own machine, nobody has to prove anything unless told to.
+    let command = Settings::command().mut_arg("auth", |auth| auth.default_value("open"));
+    let command = services.iter().fold(command, |command, service| service.augment(command));
     let matches = command.get_matches();
     let services = services.into_iter().map(|service| service.told(&matches)).collect::<Result<_, _>>()?;
     Ok((Settings::from_arg_matches(&matches)?, services))
@@ -120,6 +151,13 @@ async fn audit(settings: Settings, patience: Duration) -> Result<ExitCode, Box<d
     })
 }
 
+fn token(settings: Settings, user: &UserId, admin: bool, ttl: Duration) -> Result<(), Box<dyn Error>> {
+    let data_dir = settings.data_dir.unwrap_or_else(default_data_dir);
+    let auth = identity::with_kept_secret(settings.auth, &data_dir)?;
+    println!("{}", auth.mint(user, admin, ttl)?);
+    Ok(())
+}
+
 async fn run(settings: Settings, services: Vec<Service>) -> Result<(), Box<dyn Error>> {
     let shutdown = server::shutdown_on_signals();
     let (database, kafka) = (settings.database(), settings.kafka());
@@ -128,6 +166,7 @@ async fn run(settings: Settings, services: Vec<Service>) -> Result<(), Box<dyn E
         port: settings.port,
         database,
         kafka,
+        auth: settings.auth,
         database_pool: settings.database_pool,
         services,
     };
@@ -138,7 +177,7 @@ async fn run(settings: Settings, services: Vec<Service>) -> Result<(), Box<dyn E
     tell(&plan, &marketplace);
     if settings.demo {
         let gateway = format!("http://{}", marketplace.gateway);
-        match shutdown.run_until_cancelled(standalone::demo::fill(&gateway)).await {
+        match shutdown.run_until_cancelled(standalone::demo::fill(&gateway, &marketplace.auth)).await {
             Some(Ok(0)) => println!("Example data  left out: there are posts already"),
             Some(Ok(posts)) => println!("Example data  {posts} posts, with offers, deals and reviews"),
             Some(Err(error)) => println!("Example data  incomplete: {error}"),
@@ -161,7 +200,17 @@ fn tell(plan: &Plan, marketplace: &Marketplace) {
         Some(kafka) => println!("Events        Kafka at {}, topic {}", kafka.bootstrap_servers, kafka.topic),
         None => println!("Events        inside of this process (KAFKA_BOOTSTRAP_SERVERS switches to Kafka)"),
     }
-    println!("Identity      AUTH=open: whom a request names is believed");
+    match (plan.auth.auth, &plan.database) {
+        (AuthMode::Open, _) => println!("Identity      AUTH=open: whom a request names is believed"),
+        (AuthMode::Jwt, Database::Own(data_dir)) if plan.auth.lacks_key() => {
+            let secret = identity::secret_file(data_dir);
+            println!(
+                "Identity      AUTH=jwt: `standalone token USER` mints tokens, with {}",
+                secret.display()
+            );
+        }
+        (AuthMode::Jwt, _) => println!("Identity      AUTH=jwt: who acts is proved by a token"),
+    }
     for (name, address) in &marketplace.services {
         println!("{name:<13} http://{address}");
     }

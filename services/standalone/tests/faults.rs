@@ -176,7 +176,7 @@ async fn history(database: &PgConnectOptions) -> Vec<Envelope> {
 async fn every_event_three_times_and_late_changes_nothing() {
     let market = Market::start().await;
     let gateway = market.client.base().to_owned();
-    let posts = standalone::demo::fill(&gateway).await.unwrap();
+    let posts = standalone::demo::fill(&gateway, &market.marketplace.auth).await.unwrap();
     assert!(posts >= 30, "{posts}");
     // Demo data are written as fast as they are answered; let the last event have its effects.
     let last = market.post("the-last", 1, 1).await;
@@ -196,7 +196,12 @@ async fn every_event_three_times_and_late_changes_nothing() {
     for service in SERVICES {
         let name = service().name;
         let again = service()
-            .prepare(store::as_service(market.database.clone(), name), 4, &gateway)
+            .prepare(
+                store::as_service(market.database.clone(), name),
+                4,
+                &gateway,
+                chassis::auth::Verifier::open(),
+            )
             .await
             .unwrap()
             .consumer;
@@ -282,7 +287,10 @@ async fn an_idempotency_key_holds_across_replicas_and_restarts() {
     // Another replica of the offer service, over the same database.
     let replica = async || {
         let options = store::as_service(market.database.clone(), "offer");
-        let prepared = offer::service().prepare(options, 10, market.client.base()).await.unwrap();
+        let prepared = offer::service()
+            .prepare(options, 10, market.client.base(), chassis::auth::Verifier::open())
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         (testing::serve(prepared.router(stop.clone()), stop.clone()).await, stop.drop_guard())
     };

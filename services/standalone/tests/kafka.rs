@@ -182,11 +182,16 @@ struct Program {
 }
 
 impl Program {
-    fn start(name: &'static str, environment: &[(&str, String)]) -> Self {
+    fn command(name: &str, environment: &[(&str, String)]) -> Command {
         // Beside the test's own folder, where `cargo test --workspace` puts them.
         let target = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
         let mut command = Command::new(target.join(name));
         command.env_remove("DATABASE_URL").envs(environment.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+
+    fn start(name: &'static str, environment: &[(&str, String)]) -> Self {
+        let mut command = Self::command(name, environment);
         Self { name, child: command.spawn().unwrap_or_else(|error| panic!("{name}: {error}")) }
     }
 
@@ -231,7 +236,8 @@ impl Cluster {
             cluster.programs.push(program);
         }
         let upstreams = services.map(|name| (format!("{}_URL", name.to_uppercase()), cluster.address(name)));
-        let mut environment = vec![("PORT", cluster.ports["gateway"].to_string())];
+        let mut environment =
+            vec![("PORT", cluster.ports["gateway"].to_string()), ("AUTH", "open".to_owned())];
         environment.extend(upstreams.iter().map(|(name, address)| (name.as_str(), address.clone())));
         cluster.programs.push(Program::start("gateway", &environment));
         for port in cluster.ports.values() {
@@ -248,6 +254,7 @@ impl Cluster {
     fn replica(&self, name: &'static str, port: u16) -> Program {
         let environment = [
             ("PORT", port.to_string()),
+            ("AUTH", "open".to_owned()),
             ("DATABASE_ADMIN_URL", self.database.to_url_lossy().to_string()),
             ("DATABASE_URL", self.database.clone().username(name).to_url_lossy().to_string()),
             ("KAFKA_BOOTSTRAP_SERVERS", self.kafka.bootstrap_servers.clone()),
@@ -394,4 +401,20 @@ async fn stunned_relays_slow_transactions_and_killed_consumers_lose_and_double_n
     assert_eq!(dear, edits);
     replicas.into_iter().flatten().for_each(Program::stop);
     cluster.stop();
+}
+
+/// Safe unless told otherwise: without a key that tokens are verified with, none of the programs serves anybody.
+#[test]
+#[ignore = "needs the programs"]
+fn a_program_without_a_key_refuses_to_start() {
+    for name in ["gateway", "post", "offer", "deal", "mypage", "notification"] {
+        let environment = [
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:9/nothing".to_owned()),
+            ("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9".to_owned()),
+        ];
+        let output = Program::command(name, &environment).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("AUTH_JWKS_URL") && said.contains("AUTH=open"), "{name}: {said}");
+        assert_eq!(output.status.code(), Some(1), "{name}");
+    }
 }

@@ -5,6 +5,7 @@
 use chassis::testing::{Client, eventually};
 use serde_json::json;
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -330,4 +331,54 @@ fn a_second_one_on_the_same_data_is_refused() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("in use"), "{said}");
+}
+
+/// `AUTH=jwt` without a key is all a developer needs; and whatever is logged, no log has the secret or a token.
+#[tokio::test]
+async fn tokens_are_minted_and_no_log_has_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let data_dir = DataDir::new("guarded");
+    let log = data_dir.0.with_extension("log");
+    let mut guarded = command(&data_dir.0, "0");
+    guarded.args(["--auth", "jwt", "--demo", "--log", "trace"]);
+    let mut process = Process::spawn_telling(&mut guarded, File::create(&log).unwrap());
+    assert!(process.lines.iter().any(|line| line.starts_with("Identity") && line.contains("AUTH=jwt")));
+    let mut lines = BufReader::new(process.child.stdout.as_mut().unwrap()).lines();
+    let said = lines.next().unwrap().unwrap();
+    assert!(said.contains("30 posts"), "{said}");
+
+    let kept = data_dir.0.join("token-secret");
+    assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let secret = std::fs::read_to_string(&kept).unwrap().trim().to_owned();
+    assert!(secret.len() >= 64, "{}", secret.len());
+    let token = |arguments: &[&str]| {
+        let output = command(&data_dir.0, "0").arg("token").args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let (seller, admin) = (token(&["민지"]), token(&["admin01", "--admin", "--ttl", "5m"]));
+    let client = &process.client;
+    client.get("/offers").await.expect_problem(401, "token-required");
+    client.bearing(format!("{seller}x")).get("/posts").await.expect_problem(401, "invalid-token");
+    let total = |list: serde_json::Value| list["page"]["totalElements"].as_i64().unwrap();
+    assert_eq!(total(client.bearing(&seller).get("/myPages").await.expect(200)), 6, "a fifth of thirty");
+    assert_eq!(total(client.bearing(&admin).get("/myPages").await.expect(200)), 30);
+
+    process.signal("-INT");
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    let logged = std::fs::read_to_string(&log).unwrap();
+    std::fs::remove_file(&log).unwrap();
+    assert!(logged.contains("TRACE") && logged.contains("/myPages"), "everything is logged");
+    // A token is as good as its signature; demo's own have the same head.
+    for hidden in [secret.as_str(), &seller, &admin, "eyJ0eXAiOiJKV1Qi", "Bearer e"] {
+        assert!(!logged.contains(hidden), "{hidden}");
+    }
+    let help = command(&data_dir.0, "0").arg("--help").env("AUTH_HS256_SECRET", &secret).output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    assert!(help.contains("AUTH_HS256_SECRET") && !help.contains(&secret));
+    let weak = "easy to guess";
+    let refused =
+        command(&data_dir.0, "0").args(["--auth", "jwt"]).env("AUTH_HS256_SECRET", weak).output().unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("32 bytes") && !said.contains(weak) && !refused.status.success(), "{said}");
 }

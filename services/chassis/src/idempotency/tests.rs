@@ -1,15 +1,8 @@
 use super::*;
-use crate::hal::Base;
 use serde_json::json;
 
 fn command(if_match: Option<&str>) -> Command<()> {
-    let caller = Caller {
-        actor: Actor::Claimed,
-        base: Base::of(&HeaderMap::new()),
-        trace: None,
-        onward: HeaderMap::new(),
-    };
-    Command { caller, body: (), if_match: if_match.map(str::to_owned), key: None }
+    Command { caller: Caller::test(), body: (), if_match: if_match.map(str::to_owned), key: None }
 }
 
 #[test]

@@ -80,7 +80,10 @@ impl Database {
     async fn prepare(&self, name: &'static str) -> Prepared {
         store::provision(&self.0, name).await.expect("role and schema");
         let options = store::as_service(self.0.clone(), name);
-        service(name).prepare(options, 4, "http://127.0.0.1:9").await.expect("migrations run")
+        service(name)
+            .prepare(options, 4, "http://127.0.0.1:9", chassis::auth::Verifier::open())
+            .await
+            .expect("migrations run")
     }
 
     async fn connect(&self) -> PgConnection {

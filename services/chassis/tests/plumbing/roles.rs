@@ -69,7 +69,10 @@ async fn that_a_role_is_not_let_in_passes_by_itself() {
 async fn a_service_needs_no_administrator_once_its_role_and_schema_are_there() {
     let first = TestService::start(service("teller")).await;
     let options = store::as_service(first.database.clone(), "teller");
-    let again = service("teller").prepare(options, 2, "http://127.0.0.1:9").await.unwrap();
+    let again = service("teller")
+        .prepare(options, 2, "http://127.0.0.1:9", chassis::auth::Verifier::open())
+        .await
+        .unwrap();
     sqlx::query("select from heard").execute(&again.app.db).await.unwrap();
     let ready = first.client.get("/readyz").await.expect(200);
     assert_eq!(ready["status"], "UP");

@@ -275,6 +275,7 @@ pub async fn list(State(app): State<App>, listing: Listing<PaymentFilter>) -> Re
     let wanted = payments::Wanted {
         offer_id: filter.offer_id.map(|id| id.0),
         post_id: filter.post_id.map(|id| id.0),
+        party: listing.caller.actor.whose(filter.user_id.as_ref())?,
         user_id: filter.user_id.map(|user| user.0),
         state: filter.state.map(|word| word.0),
         status: filter.status.map(|word| word.0),
@@ -291,7 +292,9 @@ pub async fn read(
     ItemId(payment_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let payment = payments::read(&app.db, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    let payment = payments::read(&app.db, payment_id).await?;
+    let payment = payment.filter(|payment| caller.actor.sees(payment.parties()));
+    let payment = payment.ok_or_else(|| Problem::not_found("payment"))?;
     Ok(hal::item(&caller.base, &PaymentBody::from(payment)))
 }
 
@@ -304,8 +307,10 @@ pub async fn change(
     command: Command<PaymentChange>,
 ) -> Result<Answer, Problem> {
     let (body, now) = (&command.body, OffsetDateTime::now_utc());
-    let actor = command.caller.actor.acting(None);
-    let known = payments::read(&app.db, payment_id).await?.ok_or_else(|| Problem::not_found("payment"))?;
+    let actor = command.caller.actor.acting(None)?;
+    let known = payments::read(&app.db, payment_id).await?;
+    let known = known.filter(|payment| command.caller.actor.sees(payment.parties()));
+    let known = known.ok_or_else(|| Problem::not_found("payment"))?;
     // Asked before the transaction: the units are the post service's to know.
     let confirms = body.state.0 == PaymentState::Held && known.state == PaymentState::AwaitingDeposit;
     if confirms {

@@ -7,7 +7,7 @@ use crate::{
 use axum::extract::State;
 use chassis::{
     app::App,
-    caller::Caller,
+    caller::Visitor,
     hal::{self, Resource},
     idempotency::{Answer, Command, CommandBody},
     problem::Problem,
@@ -132,6 +132,7 @@ impl Filter for ReviewFilter {
         ("createDt", "create_dt"),
     ];
     const DEFAULT_ORDER: &'static str = "review_id";
+    const PUBLIC: bool = true;
 }
 
 /// Review an ended deal: the buyer the seller, and the seller the buyer, once each.
@@ -143,7 +144,8 @@ pub async fn write(State(app): State<App>, command: Command<NewReview>) -> Resul
     let comment = body.comment.clone().map(|prose| prose.0);
     let mut tx = app.begin(&command).await?;
     // An end is final: nothing needs to be locked.
-    let deal = store::read(&mut *tx, body.deal_id.0).await?.ok_or(Refusal::UnknownDeal)?;
+    let deal = store::read(&mut *tx, body.deal_id.0).await?;
+    let deal = deal.filter(|deal| command.caller.actor.sees(deal.parties())).ok_or(Refusal::UnknownDeal)?;
     let review = Review::of(&deal, author, body.rating.0, comment, OffsetDateTime::now_utc())?;
     let review = reviews::insert(&mut tx, &review).await?;
     tx.publish(&review.written());
@@ -171,7 +173,7 @@ pub async fn list(State(app): State<App>, listing: Listing<ReviewFilter>) -> Res
 pub async fn read(
     State(app): State<App>,
     ItemId(review_id): ItemId,
-    caller: Caller,
+    Visitor(caller): Visitor,
 ) -> Result<Answer, Problem> {
     let review = reviews::read(&app.db, review_id).await?.ok_or_else(|| Problem::not_found("review"))?;
     Ok(hal::item(&caller.base, &ReviewBody::from(review)))

@@ -64,6 +64,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Owner {
     }
 }
 
+/// Another's wallet is nothing to anybody.
+fn owned(caller: &Caller, user_id: &str) -> Result<(), Problem> {
+    if caller.actor.sees([user_id]) { Ok(()) } else { Err(Problem::not_found("wallet")) }
+}
+
 async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
     let (balance, held) = ledger::wallet(&mut *app.db.acquire().await?, &user_id).await?;
     Ok(WalletBody { user_id, balance, held })
@@ -73,6 +78,7 @@ async fn wallet(app: &App, user_id: String) -> Result<WalletBody, Problem> {
 #[utoipa::path(get, path = "/wallets/{userId}", params(("userId" = String, Path)),
     responses((status = 200, body = WalletBody)))]
 pub async fn read(State(app): State<App>, Owner(user_id): Owner, caller: Caller) -> Result<Answer, Problem> {
+    owned(&caller, &user_id)?;
     let wallet = wallet(&app, user_id).await?;
     Ok(hal::document(&caller.base, "wallet", &path(&wallet.user_id), &wallet))
 }
@@ -85,6 +91,7 @@ pub async fn deposit(
     Owner(user_id): Owner,
     command: Command<Amount>,
 ) -> Result<Answer, Problem> {
+    command.caller.actor.operates()?;
     let amount = command.body.amount.0;
     let movement = Movement { from: Account::External, to: Account::User(&user_id), amount };
     transfer(&app, &command, &user_id, movement).await
@@ -98,6 +105,13 @@ pub async fn withdraw(
     Owner(user_id): Owner,
     command: Command<Amount>,
 ) -> Result<Answer, Problem> {
+    owned(&command.caller, &user_id)?;
+    // An admin sees every wallet, and spends from one.
+    let actor = command.caller.actor.acting(None)?;
+    if actor.is_some_and(|actor| actor != user_id) {
+        let detail = "Only the owner of a wallet takes money out of it.";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "not-the-owner", detail));
+    }
     let amount = command.body.amount.0;
     let movement = Movement { from: Account::User(&user_id), to: Account::External, amount };
     transfer(&app, &command, &user_id, movement).await

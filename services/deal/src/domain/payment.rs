@@ -177,6 +177,11 @@ impl From<Refusal> for Problem {
 pub type Outcome<'a> = (Option<Movement<'a>>, Vec<DealEvent>);
 
 impl Payment {
+    /// Whom it concerns: who pays, and who is paid.
+    pub fn parties(&self) -> [&str; 2] {
+        [&self.user_id, &self.seller_id]
+    }
+
     /// The same payer asks for the same offer again. Anybody can ask for an offer that is not there yet: so nothing that
     /// happened before it was seen keeps its buyer from paying for it.
     ///

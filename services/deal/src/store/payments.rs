@@ -222,6 +222,8 @@ pub(crate) async fn settle_all(
 pub(crate) struct Wanted {
     pub(crate) offer_id: Option<i64>,
     pub(crate) post_id: Option<i64>,
+    /// Buyer or seller.
+    pub(crate) party: Option<String>,
     pub(crate) user_id: Option<String>,
     pub(crate) state: Option<PaymentState>,
     pub(crate) status: Option<PaymentState>,
@@ -231,6 +233,7 @@ pub(crate) async fn list(db: &PgPool, wanted: Wanted, paging: &Paging) -> Result
     Select::from("payment")
         .and("offer_id = ?", wanted.offer_id)
         .and("post_id = ?", wanted.post_id)
+        .and("? in (user_id, seller_id)", wanted.party)
         .and("user_id = ?", wanted.user_id)
         .and("state = ?", wanted.state.map(PaymentState::as_str))
         .and("state = ?", wanted.status.map(PaymentState::as_str))

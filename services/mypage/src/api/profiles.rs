@@ -10,7 +10,7 @@ use axum::{
 };
 use chassis::{
     app::App,
-    caller::Caller,
+    caller::Visitor,
     hal,
     idempotency::Answer,
     problem::Problem,
@@ -46,7 +46,7 @@ pub struct ProfileBody {
 pub async fn read(
     State(app): State<App>,
     Path(id): Path<String>,
-    caller: Caller,
+    Visitor(caller): Visitor,
     uri: Uri,
 ) -> Result<Answer, Problem> {
     let user_id = UserId::from_text(id.trim()).map_err(|wrong| Faults::one("id", wrong).malformed())?.0;

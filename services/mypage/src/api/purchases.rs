@@ -201,7 +201,7 @@ impl Filter for PurchaseFilter {
     responses((status = 200, body = [PurchaseBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<PurchaseFilter>) -> Result<Answer, Problem> {
     let PurchaseFilter { user_id, post_id } = listing.filter.clone();
-    let (user_id, post_id) = (user_id.map(|user| user.0), post_id.map(|id| id.0));
+    let (user_id, post_id) = (listing.caller.actor.whose(user_id.as_ref())?, post_id.map(|id| id.0));
     let page = store::purchases(&app.db, user_id, post_id, &listing.paging).await?;
     Ok(listing.answer(&page.map(PurchaseBody::from)))
 }
@@ -214,6 +214,7 @@ pub async fn read(
     ItemId(offer_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let row = store::purchase(&app.db, offer_id).await?.ok_or_else(|| Problem::not_found("purchase"))?;
+    let row = store::purchase(&app.db, offer_id).await?.filter(|row| caller.actor.sees([&row.user_id]));
+    let row = row.ok_or_else(|| Problem::not_found("purchase"))?;
     Ok(hal::item(&caller.base, &PurchaseBody::from(row)))
 }

@@ -7,7 +7,12 @@ use axum::{
     http::{StatusCode, Uri},
 };
 use chassis::{
-    app::App, caller::Caller, hal, idempotency::Answer, openapi::OPERATIONAL, problem::Problem,
+    app::App,
+    caller::{Caller, Operator},
+    hal,
+    idempotency::Answer,
+    openapi::OPERATIONAL,
+    problem::Problem,
     server::Stopping,
 };
 use serde::Serialize;
@@ -41,7 +46,7 @@ struct RebuildBody {
 pub(crate) async fn start(
     State(app): State<App>,
     Extension(Stopping(stopping)): Extension<Stopping>,
-    caller: Caller,
+    Operator(caller): Operator,
     uri: Uri,
 ) -> Result<Answer, Problem> {
     let rebuild = Rebuild::begin(&app).await?.ok_or_else(|| {
@@ -60,7 +65,11 @@ pub(crate) async fn start(
 
 /// The latest rebuild; 404 where there was none.
 #[utoipa::path(get, path = "/rebuild", tag = OPERATIONAL, responses((status = 200, body = RebuildBody)))]
-pub(crate) async fn read(State(app): State<App>, caller: Caller, uri: Uri) -> Result<Answer, Problem> {
+pub(crate) async fn read(
+    State(app): State<App>,
+    Operator(caller): Operator,
+    uri: Uri,
+) -> Result<Answer, Problem> {
     latest(&app, &caller, &uri).await
 }
 

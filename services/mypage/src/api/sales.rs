@@ -137,8 +137,8 @@ async fn list_posts<R: Resource + From<MyPageBody>>(
     listing: Listing<MyPageFilter>,
 ) -> Result<Answer, Problem> {
     let MyPageFilter { user_id, post_id, status } = listing.filter.clone();
-    let viewer = listing.caller.actor.acting(user_id.as_ref());
-    let (user_id, post_id) = (user_id.map(|user| user.0), post_id.map(|id| id.0));
+    let viewer = listing.caller.actor.viewer(user_id.as_ref());
+    let (user_id, post_id) = (listing.caller.actor.whose(user_id.as_ref())?, post_id.map(|id| id.0));
     let status = status.map(|word| word.0);
     let page = store::my_pages(&app.db, user_id, post_id, status, viewer, &listing.paging).await?;
     Ok(listing.answer(&page.map(R::from)))
@@ -175,7 +175,8 @@ async fn read_post<R: Resource + From<MyPageBody>>(
     caller: Caller,
     Params(looking): Params<Looking>,
 ) -> Result<Answer, Problem> {
-    let viewer = caller.actor.acting(looking.user_id.as_ref());
+    let viewer = caller.actor.viewer(looking.user_id.as_ref());
     let page = store::my_page(&app.db, post_id, viewer).await?;
+    let page = page.filter(|page| caller.actor.sees([&page.user_id]));
     page.map(|page| hal::item(&caller.base, &R::from(page))).ok_or_else(|| Problem::not_found(R::NAME))
 }

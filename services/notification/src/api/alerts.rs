@@ -111,7 +111,7 @@ pub async fn make(State(app): State<App>, command: Command<NewAlert>) -> Result<
 #[utoipa::path(get, path = "/alerts", params(AlertFilter, Paging),
     responses((status = 200, body = [AlertBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<AlertFilter>) -> Result<Answer, Problem> {
-    let user_id = listing.filter.user_id.clone().map(|user| user.0);
+    let user_id = listing.caller.actor.whose(listing.filter.user_id.as_ref())?;
     let page = alerts::list(&app.db, user_id, &listing.paging).await?;
     Ok(listing.answer(&page.map(AlertBody::from)))
 }
@@ -124,7 +124,8 @@ pub async fn read(
     ItemId(alert_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let alert = alerts::read(&app.db, alert_id).await?.ok_or_else(unknown)?;
+    let alert = alerts::read(&app.db, alert_id).await?;
+    let alert = alert.filter(|alert| caller.actor.sees([&alert.user_id])).ok_or_else(unknown)?;
     Ok(hal::item(&caller.base, &AlertBody::from(alert)))
 }
 
@@ -138,9 +139,10 @@ pub async fn remove(
     command: Command<Acting>,
 ) -> Result<Answer, Problem> {
     let claimed = command.body.user_id.as_ref().or(asking.user_id.as_ref());
-    let actor = command.caller.actor.acting(claimed);
+    let actor = command.caller.actor.acting(claimed)?;
     let mut tx = app.begin(&command).await?;
-    let alert = alerts::lock(&mut tx, alert_id).await?.ok_or_else(unknown)?;
+    let alert = alerts::lock(&mut tx, alert_id).await?;
+    let alert = alert.filter(|alert| command.caller.actor.sees([&alert.user_id])).ok_or_else(unknown)?;
     command.expects(VERSION)?;
     alert.remove(actor.as_deref())?;
     alerts::delete(&mut tx, alert_id).await?;

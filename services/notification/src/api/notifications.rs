@@ -126,7 +126,7 @@ impl Filter for NotificationFilter {
 pub async fn list(State(app): State<App>, listing: Listing<NotificationFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
     let wanted = store::Wanted {
-        user_id: filter.user_id.map(|user| user.0),
+        user_id: listing.caller.actor.whose(filter.user_id.as_ref())?,
         post_id: filter.post_id.map(|id| id.0),
         kind: filter.kind.map(|word| word.0),
         read: filter.read.map(|flag| flag.0),
@@ -143,7 +143,8 @@ pub async fn read(
     ItemId(notification_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let notification = store::read(&app.db, notification_id).await?.ok_or_else(unknown)?;
+    let notification = store::read(&app.db, notification_id).await?;
+    let notification = notification.filter(|it| caller.actor.sees([&it.user_id])).ok_or_else(unknown)?;
     Ok(hal::item(&caller.base, &NotificationBody::from(notification)))
 }
 
@@ -155,9 +156,11 @@ pub async fn change(
     ItemId(notification_id): ItemId,
     command: Command<NotificationChange>,
 ) -> Result<Answer, Problem> {
-    let actor = command.caller.actor.acting(command.body.user_id.as_ref());
+    let actor = command.caller.actor.acting(command.body.user_id.as_ref())?;
     let mut tx = app.begin(&command).await?;
-    let mut notification = store::lock(&mut tx, notification_id).await?.ok_or_else(unknown)?;
+    let known = store::lock(&mut tx, notification_id).await?;
+    let known = known.filter(|it| command.caller.actor.sees([&it.user_id]));
+    let mut notification = known.ok_or_else(unknown)?;
     command.expects(notification.version)?;
     let version = notification.version;
     let read = command.body.read.0.map(|flag| flag.0);
@@ -197,7 +200,7 @@ pub async fn unread_count(
     uri: Uri,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let user_id = whose.user_id.map(|user| user.0);
+    let user_id = caller.actor.whose(whose.user_id.as_ref())?;
     let unread = store::unread(&app.db, user_id.as_deref()).await?;
     Ok(hal::document(&caller.base, "unreadCount", &asked(&uri), &UnreadCount { user_id, unread }))
 }
@@ -218,16 +221,15 @@ pub async fn change_all(
     uri: Uri,
     command: Command<NotificationChange>,
 ) -> Result<Answer, Problem> {
-    let claimed = command.body.user_id.as_ref();
-    let recipient = whose.user_id.as_ref().or(claimed).ok_or_else(|| Faults::missing("userId"))?;
-    if command.caller.actor.acting(claimed).is_some_and(|actor| actor != recipient.0) {
+    let actor = command.caller.actor.acting(command.body.user_id.as_ref())?;
+    let named = whose.user_id.as_ref().map(|user| user.0.clone());
+    let recipient = named.or(actor.clone()).ok_or_else(|| Faults::missing("userId"))?;
+    if actor.is_some_and(|actor| actor != recipient) {
         return Err(Refusal::NotTheRecipient.into());
     }
     let mut tx = app.begin(&command).await?;
     let updated = match command.body.read.0 {
-        Some(Flag(read)) => {
-            store::mark_all(&mut tx, &recipient.0, read.then(OffsetDateTime::now_utc)).await?
-        }
+        Some(Flag(read)) => store::mark_all(&mut tx, &recipient, read.then(OffsetDateTime::now_utc)).await?,
         None => 0,
     };
     tx.answer(hal::document(&command.caller.base, "notifications", &asked(&uri), &Marked { updated })).await

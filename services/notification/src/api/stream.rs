@@ -61,18 +61,26 @@ pub(crate) async fn listen(
 ) -> Result<Response, Problem> {
     // A browser that comes back asks for the same address as before: its header is the newer of the two.
     let last = last_event_id(&headers)?.or(tuning.last_event_id).map(|id| id.0);
-    let listener = feed.listen(&app.db, tuning.user_id.map(|user| user.0), last).await?;
+    let user_id = caller.actor.whose(tuning.user_id.as_ref())?;
+    let listener = feed.listen(&app.db, user_id, last).await?;
 
     // An id without data is no event, but a client remembers it: it can come back before it has heard
     // anything.
     let beginning = Event::default().id(listener.last().to_string()).retry(RETRY);
     let beginning = stream::iter([Ok::<_, Infallible>(beginning)]);
+    let expired = caller.expired();
     let news = stream::unfold((listener, caller.base), |(mut listener, base)| async move {
         let event = next(&mut listener, &base).await?;
         Some((Ok(event), (listener, base)))
     });
-    // Open streams are not waited for when the service stops.
-    let events = beginning.chain(news.take_until(stopping.cancelled_owned()));
+    // Open streams are not waited for when the service stops, and do not outlive the token that opened them.
+    let ended = async move {
+        tokio::select! {
+            () = stopping.cancelled_owned() => {}
+            () = expired => {}
+        }
+    };
+    let events = beginning.chain(news.take_until(Box::pin(ended)));
     let sse = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT).text("heartbeat"));
     // Asks an nginx on the way not to collect events until there are many.
     Ok(([("x-accel-buffering", "no")], sse).into_response())

@@ -13,8 +13,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// Another process on the same database, as far as it can tell.
 async fn replica_of(first: &TestService) -> (Prepared, Client, DropGuard) {
     let options = store::as_service(first.database.clone(), "notification");
-    let prepared =
-        notification::service().prepare(options, 10, "http://127.0.0.1:9").await.expect("it starts");
+    let prepared = notification::service()
+        .prepare(options, 10, "http://127.0.0.1:9", chassis::auth::Verifier::open())
+        .await
+        .expect("it starts");
     let shutdown = CancellationToken::new();
     let client = serve(prepared.router(shutdown.clone()), shutdown.clone()).await;
     (prepared, client, shutdown.drop_guard())

@@ -176,7 +176,10 @@ async fn streams_end_when_the_service_stops() {
     let database = database().await;
     chassis::store::provision(&database, "notification").await.unwrap();
     let options = chassis::store::as_service(database, "notification");
-    let prepared = notification::service().prepare(options, 10, "http://127.0.0.1:9").await.unwrap();
+    let prepared = notification::service()
+        .prepare(options, 10, "http://127.0.0.1:9", chassis::auth::Verifier::open())
+        .await
+        .unwrap();
     let listener = server::bind("127.0.0.1", 0).await.unwrap();
     let client = Client::new(format!("http://{}", listener.local_addr().unwrap()));
     let shutdown = CancellationToken::new();

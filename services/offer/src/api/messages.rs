@@ -177,7 +177,7 @@ pub async fn list(State(app): State<App>, listing: Listing<MessageFilter>) -> Re
     let filter = listing.filter.clone();
     let wanted = messages::Wanted {
         post_id: filter.post_id.map(|id| id.0),
-        user_id: filter.user_id.map(|user| user.0),
+        user_id: listing.caller.actor.whose(filter.user_id.as_ref())?,
         with_user_id: filter.with_user_id.map(|user| user.0),
         to_user_id: filter.to_user_id.map(|user| user.0),
         offer_id: filter.offer_id.map(|id| id.0),
@@ -195,7 +195,8 @@ pub async fn read(
     ItemId(message_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let message = messages::read(&app.db, message_id).await?.ok_or_else(unknown)?;
+    let message = messages::read(&app.db, message_id).await?;
+    let message = message.filter(|message| caller.actor.sees(message.parties())).ok_or_else(unknown)?;
     Ok(hal::item(&caller.base, &MessageBody::from(message)))
 }
 
@@ -207,9 +208,11 @@ pub async fn mark(
     ItemId(message_id): ItemId,
     command: Command<MessageChange>,
 ) -> Result<Answer, Problem> {
-    let actor = command.caller.actor.acting(command.body.user_id.as_ref());
+    let actor = command.caller.actor.acting(command.body.user_id.as_ref())?;
     let mut tx = app.begin(&command).await?;
-    let mut message = messages::lock(&mut tx, message_id).await?.ok_or_else(unknown)?;
+    let known = messages::lock(&mut tx, message_id).await?;
+    let known = known.filter(|message| command.caller.actor.sees(message.parties()));
+    let mut message = known.ok_or_else(unknown)?;
     command.expects(message.version)?;
     if let Some(Flag(read)) = command.body.read.0 {
         message.mark(actor.as_deref(), read, OffsetDateTime::now_utc())?;

@@ -121,7 +121,8 @@ pub async fn add(State(app): State<App>, command: Command<NewWish>) -> Result<An
     responses((status = 200, body = [WishBody])))]
 pub async fn list(State(app): State<App>, listing: Listing<WishFilter>) -> Result<Answer, Problem> {
     let filter = listing.filter.clone();
-    let (user_id, post_id) = (filter.user_id.map(|user| user.0), filter.post_id.map(|id| id.0));
+    let user_id = listing.caller.actor.whose(filter.user_id.as_ref())?;
+    let post_id = filter.post_id.map(|id| id.0);
     let page = store::list(&app.db, user_id, post_id, &listing.paging).await?;
     Ok(listing.answer(&page.map(WishBody::from)))
 }
@@ -134,7 +135,8 @@ pub async fn read(
     ItemId(wishlist_id): ItemId,
     caller: Caller,
 ) -> Result<Answer, Problem> {
-    let wish = store::read(&app.db, wishlist_id).await?.ok_or_else(unknown)?;
+    let wish = store::read(&app.db, wishlist_id).await?;
+    let wish = wish.filter(|wish| caller.actor.sees([&wish.user_id])).ok_or_else(unknown)?;
     Ok(hal::item(&caller.base, &WishBody::from(wish)))
 }
 
@@ -148,9 +150,10 @@ pub async fn delete(
     command: Command<Acting>,
 ) -> Result<Answer, Problem> {
     let claimed = command.body.user_id.as_ref().or(asking.user_id.as_ref());
-    let actor = command.caller.actor.acting(claimed);
+    let actor = command.caller.actor.acting(claimed)?;
     let mut tx = app.begin(&command).await?;
-    let wish = store::lock(&mut tx, wishlist_id).await?.ok_or_else(unknown)?;
+    let wish = store::lock(&mut tx, wishlist_id).await?;
+    let wish = wish.filter(|wish| command.caller.actor.sees([&wish.user_id])).ok_or_else(unknown)?;
     command.expects(VERSION)?;
     let event = wish.take_back(actor.as_deref())?;
     store::remove(&mut tx, wishlist_id).await?;

@@ -124,6 +124,11 @@ impl Letter {
 }
 
 impl Message {
+    /// Whom it concerns: who wrote it, and to whom.
+    pub fn parties(&self) -> [&str; 2] {
+        [&self.user_id, &self.to_user_id]
+    }
+
     /// What is written beside the answer that `offer` was just given, by whoever gave it.
     pub fn with_answer(offer: &Offer, body: String, now: OffsetDateTime) -> Self {
         let (buyer, seller) = (offer.user_id.clone(), offer.seller_id.clone());

@@ -272,4 +272,5 @@ impl Filter for PostFilter {
         ("updateDt", "update_dt"),
     ];
     const DEFAULT_ORDER: &'static str = "create_dt desc, post_id desc";
+    const PUBLIC: bool = true;
 }

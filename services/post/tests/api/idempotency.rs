@@ -157,7 +157,10 @@ async fn an_answer_survives_the_service_and_holds_for_its_replicas() {
     let service = start().await;
     let first = post(&service.client, "k", iphone()).await.expect(201);
     let options = store::as_service(service.database.clone(), "post");
-    let replica = post::service().prepare(options, 2, "http://127.0.0.1:9").await.unwrap();
+    let replica = post::service()
+        .prepare(options, 2, "http://127.0.0.1:9", chassis::auth::Verifier::open())
+        .await
+        .unwrap();
     let shutdown = CancellationToken::new();
     let _stop = shutdown.clone().drop_guard();
     let client = serve(replica.router(shutdown.clone()), shutdown.clone()).await;

@@ -6,6 +6,7 @@
 
 use chassis::{
     app::App,
+    auth::AuthSettings,
     bus::KafkaSettings,
     inbox::Reactions,
     service::Service,
@@ -52,26 +53,29 @@ impl Market {
 
     /// On a Kafka of its own.
     pub async fn with_kafka(brokers: String) -> Self {
-        Self::put_together(Some(topic_of_our_own(brokers)), |_| {}).await
+        let kafka = Some(topic_of_our_own(brokers));
+        Self::built(testing::database().await, kafka, AuthSettings::open(), |_| {}).await
     }
 
     /// With other settings of the gateway.
     pub async fn tuned(tune: impl FnOnce(&mut gateway::Config)) -> Self {
-        Self::put_together(kafka(), tune).await
+        Self::built(testing::database().await, kafka(), AuthSettings::open(), tune).await
     }
 
     /// Over a PostgreSQL of a test's own.
     pub async fn over(database: PgConnectOptions) -> Self {
-        Self::built(database, kafka(), |_| {}).await
+        Self::built(database, kafka(), AuthSettings::open(), |_| {}).await
     }
 
-    async fn put_together(kafka: Option<KafkaSettings>, tune: impl FnOnce(&mut gateway::Config)) -> Self {
-        Self::built(testing::database().await, kafka, tune).await
+    /// Where people have to prove who they are.
+    pub async fn guarded(secret: &str) -> Self {
+        Self::built(testing::database().await, kafka(), AuthSettings::hs256(secret), |_| {}).await
     }
 
     async fn built(
         database: PgConnectOptions,
         kafka: Option<KafkaSettings>,
+        auth: AuthSettings,
         tune: impl FnOnce(&mut gateway::Config),
     ) -> Self {
         let plan = Plan {
@@ -79,6 +83,7 @@ impl Market {
             port: 0,
             database: Database::Running(Box::new(database.clone())),
             kafka: kafka.clone(),
+            auth,
             database_pool: 10,
             services: SERVICES
                 .into_iter()
@@ -93,6 +98,11 @@ impl Market {
 
     /// Types one of the seeds' httpie commands: every `name=value` is sent as a string.
     pub async fn http(&self, command: &str) -> Reply {
+        self.http_as(&self.client, command).await
+    }
+
+    /// Types one as somebody who bears a token.
+    pub async fn http_as(&self, client: &Client, command: &str) -> Reply {
         let mut words = words(command).into_iter();
         assert_eq!(words.next().as_deref(), Some("http"), "{command}");
         let mut word = words.next().expect("a method or an address");
@@ -110,14 +120,19 @@ impl Market {
             .collect();
         let default = if fields.is_empty() { reqwest::Method::GET } else { reqwest::Method::POST };
         let body = (!fields.is_empty()).then_some(Value::Object(fields));
-        self.client.send(method.unwrap_or(default), &path, &[("host", "localhost:8088")], body).await
+        client.send(method.unwrap_or(default), &path, &[("host", "localhost:8088")], body).await
     }
 
     /// Waits until a resource says what it should.
     pub async fn until(&self, path: &str, what: impl Fn(&Value) -> bool) -> Value {
+        self.until_as(&self.client, path, what).await
+    }
+
+    /// Waits until it says so to somebody who bears a token.
+    pub async fn until_as(&self, client: &Client, path: &str, what: impl Fn(&Value) -> bool) -> Value {
         let last = std::sync::Mutex::new(Value::Null);
         eventually(path, async || {
-            let reply = self.client.get(path).await;
+            let reply = client.get(path).await;
             let as_wanted = reply.status.is_success() && what(&reply.body);
             *last.lock().unwrap() = reply.body;
             as_wanted

@@ -182,6 +182,7 @@ impl Machines {
         command
             .env("RUST_BACKTRACE", "0")
             .env_remove("DATABASE_URL")
+            .env("AUTH", "open")
             .env_remove("DATA_DIR")
             .envs(self.environment(name));
         command.stdin(Stdio::null()).stdout(output.try_clone().unwrap()).stderr(output);
