@@ -22,6 +22,7 @@ use axum::{
     routing::{MethodRouter, any, get},
 };
 use chassis::{
+    auth::Verifier,
     health,
     metrics::{self, Metrics},
     problem::{self, Problem},
@@ -54,14 +55,15 @@ pub async fn run(config: Config, listener: TcpListener, shutdown: CancellationTo
         head: config.client_timeout,
         unread: config.client_timeout * 3,
     };
-    server::serve_within(limits, listener, router(&config, shutdown.clone()), shutdown).await
+    let verifier = Verifier::new(&config.auth).map_err(io::Error::other)?;
+    server::serve_within(limits, listener, router(&config, verifier, shutdown.clone()), shutdown).await
 }
 
-fn router(config: &Config, shutdown: CancellationToken) -> Router {
+fn router(config: &Config, verifier: Verifier, shutdown: CancellationToken) -> Router {
     let metrics = Metrics::new("gateway");
     let proxy = Proxy::new(config.connect_timeout, config.trust_forwarded, shutdown.clone());
 
-    let rates = Arc::new(RateLimits::new(&config.rate, config.trust_forwarded, user_of(config)));
+    let rates = Arc::new(RateLimits::new(&config.rate, config.trust_forwarded, config.auth.auth, verifier));
     let bodies = BodyLimit { within: config.client_timeout, ..BodyLimit::SERVICE };
 
     let proxied = ServiceBuilder::new()
@@ -154,11 +156,6 @@ fn passing(
         }
         _ => proxy.forward(&upstream, None, request).await,
     })
-}
-
-/// How the limit on users tells them apart.
-fn user_of(_config: &Config) -> rate::UserOf {
-    Box::new(|_| None)
 }
 
 /// The answer to what the tower layers refuse.

@@ -11,11 +11,13 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::HeaderMap,
     middleware::Next,
     response::Response,
 };
-use chassis::problem::Problem;
+use chassis::{
+    auth::{AuthMode, Verifier},
+    problem::Problem,
+};
 use clap::Args;
 use governor::{
     DefaultKeyedRateLimiter, Quota,
@@ -32,11 +34,12 @@ const FORGET_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Args)]
 pub struct RateSettings {
     /// Requests a user may make per second and, after a colon, at once (twice as many unless given); `off` for any
-    /// number. A user is who a verified token names: without tokens there is nobody to tell apart.
+    /// number. A user is who a verified token names. 20:100 with AUTH=jwt, off with AUTH=open, where anybody can be
+    /// anybody.
     #[arg(long = "rate-limit-per-user", env = "RATE_LIMIT_PER_USER", value_name = "PER_SECOND[:BURST]|off")]
     pub per_user: Option<Rate>,
     /// The same for an address, which many users may share (an IPv6 /64 is one): the peer's, or the last of
-    /// X-Forwarded-For with --trust-forwarded.
+    /// X-Forwarded-For with --trust-forwarded. 100:500 with AUTH=jwt, off with AUTH=open.
     #[arg(
         long = "rate-limit-per-address",
         env = "RATE_LIMIT_PER_ADDRESS",
@@ -77,25 +80,32 @@ impl FromStr for Rate {
     }
 }
 
-/// Who asks, as far as a verified token tells.
-pub type UserOf = Box<dyn Fn(&HeaderMap) -> Option<String> + Send + Sync>;
+/// What holds unless something is set, where tokens are verified: far more than a person's app asks, and the bursts of a
+/// page that is opened. With `AUTH=open` anybody can be anybody, and there is no limit unless one is set.
+const PER_USER: &str = "20:100";
+const PER_ADDRESS: &str = "100:500";
 
 /// The buckets.
 pub struct RateLimits {
     addresses: Option<Buckets<IpAddr>>,
     users: Option<Buckets<String>>,
-    user_of: UserOf,
+    verifier: Verifier,
     exempt: Vec<IpNet>,
     trust_forwarded: bool,
 }
 
 impl RateLimits {
-    /// Full buckets. `user_of` is asked only where users have a limit.
-    pub fn new(settings: &RateSettings, trust_forwarded: bool, user_of: UserOf) -> Self {
+    /// Full buckets, and a verifier that says whose they are.
+    pub fn new(settings: &RateSettings, trust_forwarded: bool, mode: AuthMode, verifier: Verifier) -> Self {
+        let unless_set = |rate: Option<Rate>, default: &str| match (rate, mode) {
+            (None, AuthMode::Open) => Some(Rate::Off),
+            (None, AuthMode::Jwt) => default.parse().ok(),
+            (set, _) => set,
+        };
         Self {
-            addresses: settings.per_address.and_then(Buckets::new),
-            users: settings.per_user.and_then(Buckets::new),
-            user_of,
+            addresses: unless_set(settings.per_address, PER_ADDRESS).and_then(Buckets::new),
+            users: unless_set(settings.per_user, PER_USER).and_then(Buckets::new),
+            verifier,
             exempt: settings.exempt.clone(),
             trust_forwarded,
         }
@@ -108,7 +118,7 @@ impl RateLimits {
         });
         let wait = address.or_else(|| {
             let buckets = self.users.as_ref()?;
-            buckets.take((self.user_of)(request.headers())?).err()
+            buckets.take(self.verifier.user_of(request.headers())?.0).err()
         });
         wait.map_or(Ok(()), |wait| {
             let seconds = wait.as_millis().div_ceil(1000).clamp(1, 3600) as u32;

@@ -18,6 +18,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use chassis::{auth::AuthSettings, wire::UserId};
 use common::*;
 use reqwest::Client;
 use tokio::{
@@ -312,6 +313,33 @@ async fn who_asks_too_often_is_told_when_to_come_back() {
     for _ in 0..10 {
         let response = Client::new().get(gateway.url("/posts")).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_user_has_a_limit_of_its_own_when_a_token_proves_who_it_is() {
+    let (service, _) = echoing().await;
+    let auth = AuthSettings::hs256("a secret of thirty-two bytes or so");
+    let gateway = gateway_with(&service, |config| {
+        config.auth = auth.clone();
+        config.rate.per_user = Some("1:3".parse().unwrap());
+    })
+    .await;
+    let token = |user: &str| auth.mint(&UserId(user.to_owned()), false, Duration::from_secs(60)).unwrap();
+    let forged = AuthSettings::hs256("another secret of thirty-two bytes")
+        .mint(&UserId("buyer01".to_owned()), false, Duration::from_secs(60))
+        .unwrap();
+    let table = [
+        (token("buyer01"), [200, 200, 200, 429]),
+        (token("buyer02"), [200, 200, 200, 429]),
+        // It is the service that refuses it, and the one whose name is on it does not pay for that.
+        (forged, [200; 4]),
+    ];
+    for (token, expected) in table {
+        for expected in expected {
+            let response = Client::new().get(gateway.url("/deals")).bearer_auth(&token).send().await.unwrap();
+            assert_eq!(response.status(), expected);
+        }
     }
 }
 
