@@ -6,6 +6,7 @@ use crate::{
     metrics::{EventMetrics, Metrics, StoreMetrics},
     outbox,
     problem::Problem,
+    store::outcome_unknown,
     trace::{Lasting, Trace},
     upstream::Upstream,
 };
@@ -160,21 +161,27 @@ impl Tx {
     /// Commits the state, its events and, for a request with an `Idempotency-Key`, the answer.
     ///
     /// # Errors
-    /// Those of the database; then nothing has happened.
+    /// Those of the database: nothing has happened, unless its answer says that it may have.
     pub async fn answer(mut self, answer: Answer) -> Result<Answer, Problem> {
         if let Some(key) = self.key.take() {
             idempotency::store(&mut self.inner, &key, &answer).await?;
         }
-        self.commit().await?;
+        outbox::append(&mut self.inner, &self.events).await?;
+        self.end().await.map_err(outcome_unknown)?;
         Ok(answer)
     }
 
     /// Commits the state and its events, and wakes the relay.
     ///
     /// # Errors
-    /// Those of the database; then nothing has happened.
+    /// Those of the database. When the connection was lost over the commit, it may have happened: whoever tries again has
+    /// to find out.
     pub async fn commit(mut self) -> Result<(), sqlx::Error> {
         outbox::append(&mut self.inner, &self.events).await?;
+        self.end().await
+    }
+
+    async fn end(self) -> Result<(), sqlx::Error> {
         self.inner.commit().await?;
         self.span.record("committed", true);
         if !self.events.is_empty() {

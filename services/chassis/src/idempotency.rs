@@ -94,6 +94,11 @@ impl<T> Command<T> {
         self.caller.actor.acting(claimed)?.ok_or_else(|| Faults::missing("userId").into())
     }
 
+    /// What a request is told whose twin, with the same `Idempotency-Key`, has done the work meanwhile.
+    pub fn in_flight(&self) -> Option<Problem> {
+        self.key.as_ref().map(|_| in_flight())
+    }
+
     /// Refuses a change of a version other than the one the client has seen.
     ///
     /// # Errors

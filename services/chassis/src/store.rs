@@ -3,6 +3,7 @@
 use crate::problem::Problem;
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
+    error::DatabaseError,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -111,6 +112,21 @@ impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
             sqlx::Error::Database(violation) if violation.constraint() == Some(constraint) => refusal.into(),
             _ => error.into(),
         })
+    }
+}
+
+/// The connection was lost while a commit was under way: only the server knows what came of it.
+pub(crate) fn outcome_unknown(error: sqlx::Error) -> Problem {
+    let rolled_back = |error: &dyn DatabaseError| error.code().is_some_and(|code| code.starts_with("40"));
+    match &error {
+        sqlx::Error::Database(said) if rolled_back(said.as_ref()) => error.into(),
+        _ if !is_passing(&error) => error.into(),
+        _ => {
+            tracing::warn!(%error, "database went away over a commit");
+            let detail = "The database went away while this was being stored, so it may have been done. Look first, or ask \
+                          again with the same Idempotency-Key, which does it once.";
+            Problem::unavailable("outcome-unknown", detail, 1)
+        }
     }
 }
 

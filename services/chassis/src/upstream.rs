@@ -115,7 +115,8 @@ impl Upstream {
             }
             // It was valid here a moment ago.
             StatusCode::UNAUTHORIZED => Err(invalid_token("The token has expired.")),
-            status if status.is_client_error() => Ok(Err(status)),
+            // Whoever asks too much, by us too, may ask again; that is not what the other service thinks of it.
+            status if status.is_client_error() && !ASK_AGAIN.contains(&status) => Ok(Err(status)),
             status => {
                 let retry_after = response
                     .headers()
@@ -128,11 +129,13 @@ impl Upstream {
     }
 }
 
+const ASK_AGAIN: [StatusCode; 2] = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+
 fn unanswered(path: &str, cause: &dyn std::fmt::Display, retry_after: u32) -> Problem {
     tracing::warn!(path, %cause, "another service did not answer");
     Problem::unavailable(
         "dependency-unavailable",
-        "A service that has to be asked first does not answer; nothing was changed.",
+        "A service that has to be asked first does not answer; please ask again.",
         retry_after,
     )
 }

@@ -268,11 +268,17 @@ pub async fn place(State(app): State<App>, command: Command<NewOffer>) -> Result
         let known = store::hold_post(&mut tx, post_id).await?;
         match known.ok_or(Refusal::UnknownPost).and_then(|post| order.on(&post, now, open_for)) {
             Ok(offer) => {
-                let offer = store::insert(&mut tx, &offer).await?;
                 if offer.pending {
+                    // A request that broke off in the paying has left its offer behind: asked for again, it goes on.
+                    let begun = store::pending_of(&mut tx, post_id, &offer.user_id).await?;
+                    let offer = match begun.filter(|begun| begun.has_the_terms_of(&offer)) {
+                        Some(begun) => begun,
+                        None => store::insert(&mut tx, &offer).await?,
+                    };
                     tx.commit().await?;
                     return paying::place_paid(&app, &command, offer).await;
                 }
+                let offer = store::insert(&mut tx, &offer).await?;
                 tx.publish(&offer.placed());
                 return tx.answer(hal::created(&command.caller.base, &OfferBody::from(offer))).await;
             }

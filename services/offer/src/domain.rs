@@ -265,6 +265,22 @@ impl Reason {
 }
 
 impl Offer {
+    /// It asks for the same: what one buyer wants of one post, at which price, and how it is paid.
+    pub fn has_the_terms_of(&self, other: &Self) -> bool {
+        let terms = |offer: &Self| {
+            (
+                offer.post_id,
+                offer.user_id.clone(),
+                offer.offer_type,
+                offer.price,
+                offer.agreed_price,
+                offer.qty,
+                offer.pay_method,
+            )
+        };
+        terms(self) == terms(other)
+    }
+
     /// Whom it concerns: its buyer and its seller.
     pub fn parties(&self) -> [&str; 2] {
         [&self.user_id, &self.seller_id]

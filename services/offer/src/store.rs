@@ -55,6 +55,21 @@ pub(crate) async fn lock_pending(tx: &mut PgConnection, offer_id: i64) -> Result
     .await
 }
 
+/// The offer on this post that the buyer is paying for.
+pub(crate) async fn pending_of(
+    tx: &mut PgConnection,
+    post_id: i64,
+    user_id: &str,
+) -> Result<Option<Offer>, sqlx::Error> {
+    sqlx::query_as(
+        "select * from offer where post_id = $1 and user_id = $2 and pending and offer_status = 'offerPlaced'",
+    )
+    .bind(post_id)
+    .bind(user_id)
+    .fetch_optional(tx)
+    .await
+}
+
 /// Offers that have been in the paying for too long, held until the transaction ends.
 pub(crate) async fn lock_stale(
     tx: &mut PgConnection,

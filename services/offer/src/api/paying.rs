@@ -70,7 +70,12 @@ pub(super) async fn place_paid(
     let now = OffsetDateTime::now_utc();
     let mut tx = app.resume(command).await?;
     let Some(mut offer) = store::lock_pending(&mut tx, offer.offer_id).await? else {
-        return Err(Refusal::PaymentTooSlow.into());
+        tx.rollback().await?;
+        let placed =
+            store::read(&app.db, offer.offer_id).await?.is_some_and(|offer| offer.offer_status.is_open());
+        // By the same request, sent twice; or not at all, by the sweep.
+        let refusal = if placed { Refusal::AlreadyOpen } else { Refusal::PaymentTooSlow };
+        return Err(command.in_flight().filter(|_| placed).unwrap_or(refusal.into()));
     };
     match held {
         Ok(()) => {

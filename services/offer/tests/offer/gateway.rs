@@ -24,6 +24,8 @@ pub(crate) enum Mood {
     Answers,
     /// 503, with this in `Retry-After`.
     Refuses(u32),
+    /// 429, likewise.
+    Limits(u32),
     /// What is below this path not before the mood changes, and then with what was true when it was asked.
     Hangs(&'static str),
 }
@@ -79,10 +81,12 @@ async fn answer(State(known): State<Arc<Known>>, uri: Uri) -> Response {
     let answer = known.answers.lock().expect(UNPOISONED).get(uri.path()).cloned();
     let answers = |mood: &Mood| !matches!(mood, Mood::Hangs(path) if uri.path().starts_with(path));
     let mood = *known.mood.subscribe().wait_for(answers).await.expect("the gateway lives");
+    let later = |status: StatusCode, seconds: u32| {
+        (status, [(header::RETRY_AFTER, seconds.to_string())]).into_response()
+    };
     match (mood, answer) {
-        (Mood::Refuses(seconds), _) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, seconds.to_string())]).into_response()
-        }
+        (Mood::Refuses(seconds), _) => later(StatusCode::SERVICE_UNAVAILABLE, seconds),
+        (Mood::Limits(seconds), _) => later(StatusCode::TOO_MANY_REQUESTS, seconds),
         (_, Some(body)) => Json(body).into_response(),
         (_, None) => (StatusCode::NOT_FOUND, Json(json!({"status": 404}))).into_response(),
     }

@@ -1,9 +1,11 @@
 //! Placing an offer: what is taken, what is refused, what is told.
 
-use crate::support::{
-    Market, PRICE, at_the_price, negotiated, post_wrote, qty_decreased, status_updated, timeless,
+use crate::{
+    gateway::Mood,
+    support::{Market, PRICE, at_the_price, negotiated, post_wrote, qty_decreased, status_updated, timeless},
 };
 use axum::http::Method;
+use chassis::testing::eventually;
 use serde_json::{Value, json};
 use shared_events::PostStatus;
 
@@ -205,4 +207,48 @@ async fn a_copy_that_knows_of_free_units_allows_them() {
     body["qty"] = json!(3);
     market.place(body).await.expect_problem(409, "not-enough-stock");
     assert_eq!(market.gateway.asked("/posts"), 1);
+}
+
+/// The first answer never comes; the offer is placed by whoever asks again, and once.
+#[tokio::test]
+async fn a_paid_offer_whose_request_broke_off_is_asked_for_again() {
+    let market = Market::open().await;
+    market.post(1).await;
+    let body = json!({"userId": "buyer", "postId": 1, "offerType": "dealOffered", "payMethod": "wallet"});
+    let ask = async || {
+        let key = [("idempotency-key", "once")];
+        market.service.client.send(Method::POST, "/offers", &key, Some(body.clone())).await
+    };
+    let held = json!({"paymentId": 1, "sellerId": "seller", "amount": PRICE, "state": "held"});
+    market.gateway.tell("/payments", held);
+    market.gateway.mood(Mood::Hangs("/payments"));
+    tokio::select! {
+        _ = ask() => panic!("deal does not answer"),
+        () = eventually("deal is asked", async || market.gateway.asked("/payments") > 0) => {}
+    }
+    // On other terms it is another offer, of which there can be one.
+    let other = json!({"userId": "buyer", "postId": 1, "offerType": "dealOffered"});
+    market.place(other).await.expect_problem(409, "offer-already-open");
+
+    market.gateway.mood(Mood::Answers);
+    let placed = ask().await.expect(201);
+    let again = ask().await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.expect(201), placed);
+    assert_eq!(market.service.published_types().await, ["OfferPlaced"]);
+    assert_eq!(market.count("postId=1").await, 1);
+}
+
+/// Too many requests of this user's: the payment is not refused for it, the buyer is to come back.
+#[tokio::test]
+async fn a_payment_that_is_asked_for_too_often_is_not_a_refusal() {
+    let market = Market::open().await;
+    market.post(1).await;
+    let body = json!({"userId": "buyer", "postId": 1, "offerType": "dealOffered", "payMethod": "wallet"});
+    market.gateway.mood(Mood::Limits(7));
+    let later = market.place(body).await;
+    assert_eq!(later.header("retry-after"), "7");
+    later.expect_problem(503, "dependency-unavailable");
+    market.gateway.mood(Mood::Answers);
+    market.placed(1, "buyer").await;
 }

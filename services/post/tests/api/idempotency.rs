@@ -196,3 +196,23 @@ async fn a_user_id_that_is_long_until_it_is_trimmed_is_no_trouble() {
     let body = with(iphone(), json!({"userId": format!("seller01{blanks}")}));
     assert_eq!(post(&service.client, "k", body).await.expect(201)["userId"], "seller01");
 }
+
+/// The connection is lost over the commit: whoever asked is not told that nothing has happened, and can ask again.
+#[tokio::test]
+async fn an_answer_lost_over_the_commit_is_not_denied() {
+    let service = start().await;
+    let mut administrator = PgConnection::connect_with(&service.database).await.unwrap();
+    sqlx::raw_sql(
+        "create function hang_up() returns trigger language plpgsql security definer as
+           $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$;
+         create constraint trigger hangs_up after insert on post.post deferrable initially deferred
+           for each row execute function hang_up()",
+    )
+    .execute(&mut administrator)
+    .await
+    .unwrap();
+    post(&service.client, "k", iphone()).await.expect_problem(503, "outcome-unknown");
+    sqlx::raw_sql("drop trigger hangs_up on post.post").execute(&mut administrator).await.unwrap();
+    post(&service.client, "k", iphone()).await.expect(201);
+    assert_eq!(count(&service).await, 1);
+}
