@@ -25,6 +25,7 @@ pub(crate) enum Mood {
     /// 503, with this in `Retry-After`.
     Refuses(u32),
     /// 429, likewise.
+    #[allow(dead_code, reason = "deal's tests take this file too, and not all of it")]
     Limits(u32),
     /// What is below this path not before the mood changes, and then with what was true when it was asked.
     Hangs(&'static str),
