@@ -195,6 +195,7 @@ fn cors() -> CorsLayer {
             header::ETAG,
             header::LOCATION,
             header::RETRY_AFTER,
+            header::WWW_AUTHENTICATE,
             header("idempotency-replayed"),
             X_REQUEST_ID,
         ])
