@@ -161,14 +161,19 @@ pub async fn change(
             let paid = own.map(|payment| payment.pay_method);
             deal.may_become(status, actor.as_deref(), paid)?;
             let events = deal.become_(status, actor.as_deref(), said_dt, now)?;
+            // Before what becomes of the money: to those who hear of a refund first, its offer is over because of that.
+            tx.publish_all(&events);
             payments::settle_with(&mut tx, payments, &deal, now).await?;
             events
         }
-        None => deal.reschedule(body.meeting(&deal), actor.as_deref(), said_dt, now)?,
+        None => {
+            let events = deal.reschedule(body.meeting(&deal), actor.as_deref(), said_dt, now)?;
+            tx.publish_all(&events);
+            events
+        }
     };
     if !events.is_empty() {
         store::save(&mut tx, &deal).await?;
-        tx.publish_all(&events);
     }
     tx.answer(hal::item(&command.caller.base, &DealBody::from(deal))).await
 }

@@ -104,8 +104,8 @@ async fn give_up(tx: &mut Tx, deal: Option<Deal>, reason: &str, at: WireDate) ->
         return Ok(());
     }
     let payments = lock_of(tx, &deal).await?;
-    settle_with(tx, payments, &deal, at.into()).await?;
-    store::save(tx, &deal).await?;
+    // The deal is told of before its money, as where people cancel it.
     tx.publish_all(&events);
-    Ok(())
+    settle_with(tx, payments, &deal, at.into()).await?;
+    Ok(store::save(tx, &deal).await?)
 }

@@ -92,6 +92,14 @@ async fn carrot_market_refunds_what_does_not_happen() {
         market.until("/wallets/buyer01", |wallet| wallet["balance"] == 100_000 && wallet["held"] == 0).await;
         market.event("PaymentRefunded", json!({"offerId": offer_id})).await;
     }
+    // Deal's cancellation and its refund both end the offer: it is one step of the order, which says why.
+    let told = |list: &Value| list["_embedded"]["purchases"][0].clone();
+    let over = |order: &Value| order["offerStatus"] == "offerCanceled" && order["paymentState"] == "refunded";
+    let order =
+        told(&market.until("/purchases?userId=buyer01&sort=offerId,desc", |list| over(&told(list))).await);
+    assert_eq!(order["dealStatus"], "dealCanceled");
+    let steps = order["steps"].as_array().unwrap().iter().filter(|step| step["status"] == "canceled");
+    assert_eq!(steps.count(), 1, "{order:#}");
     market.stop().await;
 }
 
