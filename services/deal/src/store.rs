@@ -156,15 +156,17 @@ pub(crate) async fn hold_offer(
         .await
 }
 
-/// Takes note of an offer. What is known of one that is over stays: it does not open again.
+/// Takes note of an offer. One that is known to be over does not open again: not by what was said of it before, and not
+/// where its end was heard of first (a dead letter that is replayed comes after what followed it).
 pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into offer_copy
          (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, pay_method, offer_status)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         on conflict (offer_id) do update set offer_status = excluded.offer_status
+         values ($1, $2, $3, $4, $5, $6, $7, $8,
+                 case when exists (select from closed_offer where offer_id = $1) then 'offerCanceled' else $9 end)
+         on conflict (offer_id) do update set offer_status = $9
              where offer_copy.offer_status = 'offerPlaced'
-                or offer_copy.offer_status = 'offerAccepted' and excluded.offer_status <> 'offerPlaced'",
+                or offer_copy.offer_status = 'offerAccepted' and $9 <> 'offerPlaced'",
     )
     .bind(offer.offer_id)
     .bind(offer.post_id)

@@ -88,6 +88,21 @@ async fn an_answer_to_an_offer_without_a_deal_changes_the_copy_only() {
     market.assert_no_dead_letters().await;
 }
 
+/// As where a dead letter is replayed after what followed it.
+#[tokio::test]
+async fn an_offer_that_is_heard_of_after_its_end_does_not_open_again() {
+    let market = Market::open().await;
+    for (offer_id, end) in (1..).zip([Offer::canceled, Offer::refused]) {
+        let offer = offer(offer_id);
+        market.hear(&[end(&offer), offer.placed(), offer.accepted()]).await;
+        // Asked, the owner would answer what was true before.
+        market.owner_says(&offer, shared_events::OfferStatus::OfferAccepted);
+        market.reserve(offer.reservation()).await.expect_problem(409, "offer-not-open");
+    }
+    assert_eq!(market.service.published_types().await, Vec::<String>::new());
+    market.assert_no_dead_letters().await;
+}
+
 #[tokio::test]
 async fn an_offer_of_several_units_gives_all_of_them_back() {
     let market = Market::open().await;
