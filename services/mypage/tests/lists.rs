@@ -232,7 +232,7 @@ async fn a_payment_goes_on_where_it_seemed_over() {
         ["held", "refunded", "held"],
     ]) {
         for (second, state) in (8..).zip(states) {
-            let payment = json!({"paymentId": id, "amount": 1, "offerId": 2, "postId": 1, "userId": "buyer02",
+            let payment = json!({"paymentId": id, "amount": second, "offerId": 2, "postId": 1, "userId": "buyer02",
                 "state": state});
             let event = match state {
                 "awaitingDeposit" => event::<PaymentPlaced>(second, payment),
@@ -244,6 +244,13 @@ async fn a_payment_goes_on_where_it_seemed_over() {
             mypage.deliver_envelopes(&[event]).await;
             let order = mypage.client.get("/purchases/2").await.expect(200);
             assert_eq!(order["paymentState"], state, "{states:?}");
+            // Held anew, it may be another amount.
+            let amount: i64 = sqlx::query_scalar("select amount from payment_view where payment_id = $1")
+                .bind(id)
+                .fetch_one(&mypage.prepared.app.db)
+                .await
+                .unwrap();
+            assert_eq!(amount, second, "{states:?}");
         }
     }
 }

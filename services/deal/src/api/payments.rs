@@ -210,7 +210,7 @@ pub async fn hold(State(app): State<App>, command: Command<NewPayment>) -> Resul
         let Some(mut payment) = known else { unreachable!("what is there is asked for again") };
         if !offer_seen {
             // Whoever asks is about to place the offer: from now on, it has the whole time to be heard of.
-            payment.expires_dt = asked.expires_dt;
+            payment.change_terms(&asked);
             payments::save(&mut tx, &payment).await?;
         }
         return tx.answer(hal::item(&command.caller.base, &PaymentBody::from(payment))).await;
@@ -240,8 +240,8 @@ async fn begin(
     let mut payment = match known {
         None => payments::insert(tx, asked, now).await?,
         Some(mut payment) => {
-            // Not told: to those who hear of a refund, the offer is over. They hear that it is held anew.
-            payments::settle_untold(tx, &mut payment, |payment| payment.refund(REPLACED, now)).await?;
+            // On the terms that it was held on: should an offer have been placed on those, it has no money any more.
+            payments::settle(tx, &mut payment, |payment| payment.refund(REPLACED, now)).await?;
             payment.change_terms(asked);
             payment
         }

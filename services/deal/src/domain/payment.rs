@@ -87,9 +87,9 @@ pub struct Asked {
 /// What to do when a payment is asked for that there is already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Again {
-    /// Answer it: it is held as asked.
+    /// Answer it: the money that is asked for is held.
     AsItIs,
-    /// Give back what is held, and hold it on the new terms.
+    /// Give back what is held, and hold what is asked for.
     Anew,
 }
 
@@ -188,10 +188,13 @@ impl Payment {
     /// # Errors
     /// Its offer has been seen, and is paid on other terms or over.
     pub fn ask_again(&self, asked: &Asked, offer_seen: bool) -> Result<Again, Refusal> {
-        let as_asked = (self.amount, self.qty, self.pay_method, self.post_id, &self.seller_id)
-            == (asked.amount, asked.qty, asked.pay_method, asked.post_id, &asked.seller_id);
+        // Where only the goods are others, no money has to move. Nor must a refund be told then: the offer knows its
+        // payment by payer, payee and amount, and would take it for its own.
+        let same_money = (self.amount, self.pay_method, &self.seller_id)
+            == (asked.amount, asked.pay_method, &asked.seller_id);
+        let same_goods = (self.post_id, self.qty) == (asked.post_id, asked.qty);
         match self.state {
-            PaymentState::Held if as_asked => Ok(Again::AsItIs),
+            PaymentState::Held if same_money && (same_goods || !offer_seen) => Ok(Again::AsItIs),
             PaymentState::Held | PaymentState::Refunded if !offer_seen => Ok(Again::Anew),
             PaymentState::Held => Err(Refusal::PaymentDiffers),
             PaymentState::Failed => Ok(Again::Anew),
@@ -199,7 +202,7 @@ impl Payment {
         }
     }
 
-    /// Takes the terms on which it is asked for anew.
+    /// Takes the terms on which it is asked for again.
     pub fn change_terms(&mut self, asked: &Asked) {
         self.post_id = asked.post_id;
         self.seller_id.clone_from(&asked.seller_id);
@@ -207,6 +210,7 @@ impl Payment {
         self.qty = asked.qty;
         self.pay_method = asked.pay_method;
         self.expires_dt = asked.expires_dt;
+        self.version += 1;
     }
 
     /// It has just been asked for: a wallet pays at once, a bank transfer is waited for.

@@ -7,7 +7,7 @@ use chassis::{
     hal::Page,
     query::{Paging, Select},
 };
-use shared_events::{DealEvent, PaymentState};
+use shared_events::PaymentState;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
@@ -172,28 +172,15 @@ pub(crate) async fn settle(
     payment: &mut Payment,
     step: impl FnOnce(&mut Payment) -> Outcome<'_>,
 ) -> Result<(), NotMoved> {
-    let events = settle_untold(tx, payment, step).await?;
-    tx.publish_all(&events);
-    Ok(())
-}
-
-/// The same, and leaves it to the caller to tell.
-///
-/// # Errors
-/// There is not enough; the transaction is lost then.
-pub(crate) async fn settle_untold(
-    tx: &mut Tx,
-    payment: &mut Payment,
-    step: impl FnOnce(&mut Payment) -> Outcome<'_>,
-) -> Result<Vec<DealEvent>, NotMoved> {
     let payment_id = payment.payment_id;
     let (movement, events) = step(payment);
     let entry = movement.map(|movement| Entry::of(movement, Some(payment_id)));
     ledger::post(tx, entry.as_slice()).await?;
     if !events.is_empty() {
         save(tx, payment).await?;
+        tx.publish_all(&events);
     }
-    Ok(events)
+    Ok(())
 }
 
 /// Lets several payments take a step each. Their money moves at once, so that two who do this do not wait for each other.

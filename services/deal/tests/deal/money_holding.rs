@@ -91,8 +91,17 @@ async fn nothing_that_was_held_before_keeps_a_buyer_from_paying() {
         words("held", None),
     ];
     assert_eq!(steps, expected.each_ref().map(|(state, note)| (state, note)));
-    // A refund would end the offer that is about to be placed.
-    assert_eq!(market.service.published_types().await, ["PaymentHeld"]);
+    // The refund is of the terms that were: it does not end the offer that is about to be placed.
+    let told = market.service.published().await;
+    let told: Vec<_> =
+        told.iter().map(|(kind, event)| (&**kind, &event["sellerId"], &event["amount"])).collect();
+    assert_eq!(
+        told,
+        [
+            ("PaymentRefunded", &json!("accomplice"), &json!(1000)),
+            ("PaymentHeld", &json!("seller"), &json!(PRICE))
+        ]
+    );
     assert_eq!(market.hold(offer.bill()).await.expect(200), payment);
     market.hear(&[offer.placed()]).await;
     let deal = market.reserve(offer.reservation()).await.expect(201);
@@ -100,6 +109,38 @@ async fn nothing_that_was_held_before_keeps_a_buyer_from_paying() {
     assert_eq!(market.wallet("seller").await, (PRICE, 0));
     market.hold(offer.bill()).await.expect_problem(409, "offer-not-open");
     market.assert_no_dead_letters().await;
+    market.assert_books().await;
+}
+
+/// Until deal has heard of an offer, its buyer can have the money back by asking for other terms. The offer hears of it.
+#[tokio::test]
+async fn a_hold_that_is_taken_from_under_an_offer_is_told() {
+    let market = Market::open().await;
+    let offer = prepaid(1);
+    market.deposit("buyer1", PRICE).await;
+    let mut bill = offer.bill();
+    bill["amount"] = json!(1);
+    let mut other_goods = bill.clone();
+    (other_goods["postId"], other_goods["qty"]) = (json!(2), json!(3));
+    let first = market.hold(offer.bill()).await.expect(201);
+    market.hold(bill.clone()).await.expect(201);
+    // The same money for other goods need not move.
+    let moved = market.hold(other_goods).await.expect(200);
+    assert_eq!(
+        (&moved["paymentId"], &moved["postId"], &moved["qty"]),
+        (&first["paymentId"], &json!(2), &json!(3))
+    );
+    market.hold(bill).await.expect(200);
+    market.hear(&[offer.placed()]).await;
+    let told = market.service.published().await;
+    let told: Vec<_> = told.iter().map(|(kind, event)| (&**kind, event["amount"].as_i64())).collect();
+    assert_eq!(
+        told,
+        [("PaymentHeld", Some(PRICE)), ("PaymentRefunded", Some(PRICE)), ("PaymentHeld", Some(1))]
+    );
+    market.reserve(offer.reservation()).await.expect_problem(409, "payment-not-held");
+    market.hear(&[offer.canceled()]).await;
+    assert_eq!(market.wallet("buyer1").await, (PRICE, 0));
     market.assert_books().await;
 }
 

@@ -108,13 +108,15 @@ pub(crate) struct Payment {
     pub(crate) state: PaymentState,
 }
 
-/// Money is awaited, then held, then settled. What failed or was given back may be held anew, and a deposit that comes
+/// Money is awaited, then held, then settled. What failed or was given back may be held anew, and be
+/// another amount then, and a deposit that comes
 /// after it was called off goes to the buyer's wallet.
 pub(crate) async fn move_payment(tx: &mut PgConnection, payment: &Payment, now: OffsetDateTime) -> Done {
     sqlx::query(
         "insert into payment_view (payment_id, offer_id, user_id, amount, state, update_dt)
          values ($1, $2, $3, $4, $5, $6)
-         on conflict (payment_id) do update set state = excluded.state, update_dt = excluded.update_dt
+         on conflict (payment_id) do update set
+             amount = excluded.amount, state = excluded.state, update_dt = excluded.update_dt
          where payment_view.state = 'awaitingDeposit'
             or payment_view.state = 'held' and excluded.state <> 'awaitingDeposit'
             or payment_view.state in ('failed', 'refunded') and excluded.state = 'held'

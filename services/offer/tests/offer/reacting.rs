@@ -1,11 +1,11 @@
 //! Posts and deals move the offers: every order of arrival comes to the same end.
 
 use crate::support::{
-    Market, at_the_price, deal_canceled, deal_ended, deal_reserved, negotiated, post_wrote, record,
+    Market, PRICE, at_the_price, deal_canceled, deal_ended, deal_reserved, negotiated, post_wrote, record,
     status_updated, timeless,
 };
 use serde_json::{Value, json};
-use shared_events::{Envelope, PostDeleted, PostStatus};
+use shared_events::{Envelope, PayMethod, PaymentRefunded, PaymentState, PostDeleted, PostStatus};
 
 /// Every way in which two publishers' events can be mixed, each publisher's own order kept.
 fn interleavings(one: &[Envelope], other: &[Envelope]) -> Vec<Vec<Envelope>> {
@@ -193,6 +193,45 @@ async fn a_canceled_deal_says_so_in_its_offers_reason() {
     assert_eq!(cancellations(&published), [(offer["offerId"].clone(), json!("deal-canceled"))]);
     // The buyer may try again.
     market.placed(1, "buyer").await;
+}
+
+/// Anybody can have money held for the number of an offer, and the buyer on other terms too.
+#[tokio::test]
+async fn an_offer_is_over_when_its_own_money_is() {
+    let market = Market::open().await;
+    market.post(1).await;
+    let payment = json!({"paymentId": 7, "sellerId": "seller", "amount": PRICE, "state": "held"});
+    market.gateway.tell("/payments", payment);
+    let mut body = at_the_price(1, "buyer");
+    body["payMethod"] = json!("wallet");
+    let offer = market.place(body).await.expect(201);
+    market.service.published().await;
+    let refunded = |payer: &str, payee: &str, amount| {
+        record(&PaymentRefunded {
+            payment_id: 7,
+            offer_id: 1,
+            post_id: 1,
+            user_id: payer.into(),
+            amount,
+            pay_method: PayMethod::Wallet,
+            state: PaymentState::Refunded,
+            seller_id: payee.into(),
+            deal_id: None,
+        })
+    };
+    market
+        .twice(&[
+            refunded("stranger", "seller", PRICE),
+            refunded("buyer", "accomplice", PRICE),
+            refunded("buyer", "seller", PRICE - 1),
+        ])
+        .await;
+    assert_eq!(market.status(&offer).await, "offerPlaced");
+    market.twice(&[refunded("buyer", "seller", PRICE)]).await;
+    assert_eq!(market.status(&offer).await, "offerCanceled");
+    let published = market.service.published().await;
+    assert_eq!(cancellations(&published), [(offer["offerId"].clone(), json!("payment-over"))]);
+    market.assert_no_dead_letters().await;
 }
 
 #[tokio::test]

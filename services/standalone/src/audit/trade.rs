@@ -100,7 +100,7 @@ pub(super) const CHECKS: &[Check] = &[
          from offer.offer as o left join deal.payment as p using (offer_id, user_id)
          where o.pay_method <> 'none' and not pending
            and (state is null or state is distinct from payment_state
-                or amount <> agreed_price * o.qty
+                or amount <> agreed_price * o.qty and offer_status not in ('offerRefused', 'offerCanceled')
                 or offer_status in ('offerPlaced', 'offerAccepted')
                    and state not in ('held', case when o.pay_method = 'bankTransfer' then 'awaitingDeposit' end))",
     ),

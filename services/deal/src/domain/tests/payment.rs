@@ -144,17 +144,17 @@ fn a_payment_is_asked_for_again() {
     use Refusal::{OfferClosed, PaymentDiffers};
     #[rustfmt::skip]
     let table = [
-        // state           as before, offer unseen / seen        on other terms, offer unseen / seen
-        (AwaitingDeposit, [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
-        (Held,            [Ok(AsItIs), Ok(AsItIs)],             [Ok(Anew), Err(PaymentDiffers)]),
-        (Released,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        // state           as before, offer unseen / seen        other goods, the same money            other money
+        (AwaitingDeposit, [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        (Held,            [Ok(AsItIs), Ok(AsItIs)],             [Ok(AsItIs), Err(PaymentDiffers)],    [Ok(Anew), Err(PaymentDiffers)]),
+        (Released,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
         // Given back because nobody had heard of the offer.
-        (Refunded,        [Ok(Anew), Err(OfferClosed)],         [Ok(Anew), Err(OfferClosed)]),
-        (Canceled,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
-        (Failed,          [Ok(Anew), Ok(Anew)],                 [Ok(Anew), Ok(Anew)]),
+        (Refunded,        [Ok(Anew), Err(OfferClosed)],         [Ok(Anew), Err(OfferClosed)],         [Ok(Anew), Err(OfferClosed)]),
+        (Canceled,        [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)], [Err(OfferClosed), Err(OfferClosed)]),
+        (Failed,          [Ok(Anew), Ok(Anew)],                 [Ok(Anew), Ok(Anew)],                 [Ok(Anew), Ok(Anew)]),
     ];
     assert_eq!(table.len(), PaymentState::ALL.len());
-    for (state, as_before, otherwise) in table {
+    for (state, as_before, other_goods, other_money) in table {
         let payment = payment(PayMethod::Wallet, state);
         let same = Asked {
             offer_id: payment.offer_id,
@@ -167,14 +167,14 @@ fn a_payment_is_asked_for_again() {
             expires_dt: Some(LATER),
         };
         let other = [
-            Asked { post_id: 2, ..same.clone() },
-            Asked { seller_id: "accomplice".into(), ..same.clone() },
-            Asked { amount: 1, ..same.clone() },
-            Asked { qty: 1, ..same.clone() },
+            (Asked { post_id: 2, ..same.clone() }, &other_goods),
+            (Asked { qty: 1, ..same.clone() }, &other_goods),
+            (Asked { seller_id: "accomplice".into(), ..same.clone() }, &other_money),
+            (Asked { amount: 1, ..same.clone() }, &other_money),
         ];
         for (offer_seen, index) in [(false, 0), (true, 1)] {
             assert_eq!(payment.ask_again(&same, offer_seen), as_before[index], "{state}, seen: {offer_seen}");
-            for other in &other {
+            for (other, otherwise) in &other {
                 let case = format!("{state}, seen: {offer_seen}, {other:?}");
                 assert_eq!(payment.ask_again(other, offer_seen), otherwise[index], "{case}");
                 let mut anew = payment.clone();
