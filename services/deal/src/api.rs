@@ -20,7 +20,7 @@ use chassis::{
 };
 use deals::{DealBody, DealChange, DealFilter, NewDeal};
 use serde::Deserialize;
-use shared_events::{OfferStatus, OfferType, PayMethod};
+use shared_events::{OfferStatus, OfferType, PayMethod, WireDate};
 use time::OffsetDateTime;
 
 /// An offer as the offer service answers it.
@@ -35,6 +35,7 @@ struct OfferAnswer {
     qty: i32,
     pay_method: PayMethod,
     offer_status: OfferStatus,
+    expires_dt: Option<WireDate>,
 }
 
 /// The synchronous status check, through the gateway's circuit breaker. No answer: nothing is reserved.
@@ -58,6 +59,7 @@ async fn ask_offer(app: &App, caller: &Caller, offer_id: i64) -> Result<OfferCop
         qty: offer.qty,
         pay_method: offer.pay_method,
         offer_status: offer.offer_status,
+        expires_dt: offer.expires_dt.map(Into::into),
     })
 }
 
@@ -76,7 +78,7 @@ pub async fn reserve(State(app): State<App>, command: Command<NewDeal>) -> Resul
         }
         let known = store::hold_offer(&mut tx, offer_id).await?;
         let known = known.filter(|offer| command.caller.actor.sees(offer.parties()));
-        match known.ok_or(Refusal::UnknownOffer).and_then(|offer| wish.on(offer)) {
+        match known.ok_or(Refusal::UnknownOffer).and_then(|offer| wish.on(offer, OffsetDateTime::now_utc())) {
             Ok(terms) => return reserve_on(tx, &command, &terms, &post).await,
             Err(refusal) if asked.is_some() => return Err(refusal.into()),
             Err(_) => {

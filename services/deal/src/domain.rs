@@ -96,6 +96,8 @@ pub struct OfferCopy {
     /// Where it stands.
     #[sqlx(try_from = "String")]
     pub offer_status: OfferStatus,
+    /// No deal on it from then on; None where that was never said.
+    pub expires_dt: Option<OffsetDateTime>,
 }
 
 impl OfferCopy {
@@ -163,6 +165,9 @@ pub enum Refusal {
     /// It is over.
     #[error("This offer cannot be reserved any more: it is {0}.")]
     OfferNotOpen(OfferStatus),
+    /// Its time is over, even where its own service has not canceled it yet.
+    #[error("This offer cannot be reserved any more: its time is over.")]
+    OfferExpired,
     /// It has, or had, its deal: the offer of a canceled one is canceled too.
     #[error("There is, or was, a deal on this offer already.")]
     OfferAlreadyReserved,
@@ -219,7 +224,7 @@ impl From<Refusal> for Problem {
             Refusal::UnknownOffer => (StatusCode::NOT_FOUND, "offer-not-found"),
             Refusal::OfferMismatch(_) => (StatusCode::CONFLICT, "offer-mismatch"),
             Refusal::OfferNotAccepted => (StatusCode::CONFLICT, "offer-not-accepted"),
-            Refusal::OfferNotOpen(_) => (StatusCode::CONFLICT, "offer-not-open"),
+            Refusal::OfferNotOpen(_) | Refusal::OfferExpired => (StatusCode::CONFLICT, "offer-not-open"),
             Refusal::OfferAlreadyReserved => (StatusCode::CONFLICT, "offer-already-reserved"),
             Refusal::TermsDiffer(_) => (StatusCode::CONFLICT, "terms-differ"),
             Refusal::PostNotAvailable => (StatusCode::CONFLICT, "post-not-available"),
@@ -242,7 +247,7 @@ impl Wish {
     ///
     /// # Errors
     /// It is another's, not open, or says something else.
-    pub fn on(&self, offer: OfferCopy) -> Result<Terms, Refusal> {
+    pub fn on(&self, offer: OfferCopy, now: OffsetDateTime) -> Result<Terms, Refusal> {
         if (&offer.user_id, offer.post_id) != (&self.user_id, self.post_id) {
             return Err(Refusal::OfferMismatch(offer.offer_id));
         }
@@ -253,6 +258,9 @@ impl Wish {
             (OfferStatus::OfferPlaced, OfferType::PriceNegotiated) => return Err(Refusal::OfferNotAccepted),
             (status, _) => return Err(Refusal::OfferNotOpen(status)),
         };
+        if offer.expires_dt.is_some_and(|expires| expires <= now) {
+            return Err(Refusal::OfferExpired);
+        }
         if self.price.is_some_and(|price| price != offer.agreed_price) {
             return Err(Refusal::TermsDiffer(format!("{} won", offer.agreed_price)));
         }

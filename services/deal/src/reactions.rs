@@ -27,6 +27,7 @@ pub(crate) async fn offer_placed(tx: &mut Tx, received: Received<OfferPlaced>) -
         qty: event.qty,
         pay_method: event.pay_method,
         offer_status: event.offer_status,
+        expires_dt: event.expires_dt.map(Into::into),
     };
     store::learn_offer(tx, &copy).await?;
     match copy.pay_method {

@@ -161,10 +161,11 @@ pub(crate) async fn hold_offer(
 pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into offer_copy
-         (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, pay_method, offer_status)
+         (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, pay_method, offer_status,
+          expires_dt)
          values ($1, $2, $3, $4, $5, $6, $7, $8,
-                 case when exists (select from closed_offer where offer_id = $1) then 'offerCanceled' else $9 end)
-         on conflict (offer_id) do update set offer_status = $9
+                 case when exists (select from closed_offer where offer_id = $1) then 'offerCanceled' else $9 end, $10)
+         on conflict (offer_id) do update set offer_status = $9, expires_dt = excluded.expires_dt
              where offer_copy.offer_status = 'offerPlaced'
                 or offer_copy.offer_status = 'offerAccepted' and $9 <> 'offerPlaced'",
     )
@@ -177,6 +178,7 @@ pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Res
     .bind(offer.qty)
     .bind(offer.pay_method.as_str())
     .bind(offer.offer_status.as_str())
+    .bind(offer.expires_dt)
     .execute(tx)
     .await?;
     Ok(())

@@ -105,10 +105,10 @@ pub(crate) async fn lock_open(tx: &mut PgConnection, post_id: i64) -> Result<Vec
     .await
 }
 
-/// Open offers whose time is over, held until the transaction ends; of several replicas each gets others.
+/// Open offers whose time was over by then, held until the transaction ends; of several replicas each gets others.
 pub(crate) async fn lock_expired(
     tx: &mut PgConnection,
-    now: OffsetDateTime,
+    by: OffsetDateTime,
     most: i64,
 ) -> Result<Vec<Offer>, sqlx::Error> {
     sqlx::query_as(
@@ -116,7 +116,7 @@ pub(crate) async fn lock_expired(
          where expires_dt <= $1 and not pending and offer_status in ('offerPlaced', 'offerAccepted') and deal_id is null
          order by expires_dt limit $2 for update skip locked",
     )
-    .bind(now)
+    .bind(by)
     .bind(most)
     .fetch_all(tx)
     .await

@@ -23,6 +23,7 @@ fn offer(offer_type: OfferType, offer_status: OfferStatus) -> OfferCopy {
         qty: 2,
         pay_method: PayMethod::None,
         offer_status,
+        expires_dt: Some(LATER),
     }
 }
 
@@ -74,8 +75,12 @@ fn every_kind_of_offer_in_every_state() {
     ];
     assert_eq!(table.len(), OfferType::ALL.len() * OfferStatus::ALL.len());
     for (kind, status, expected) in table {
-        let terms = wish().on(offer(kind, status));
-        assert_eq!(terms.map(|terms| terms.listed_price), expected, "{kind} {status}");
+        let listed_price = |offer| wish().on(offer, NOW).map(|terms| terms.listed_price);
+        assert_eq!(listed_price(offer(kind, status)), expected, "{kind} {status}");
+        let unsaid = OfferCopy { expires_dt: None, ..offer(kind, status) };
+        assert_eq!(listed_price(unsaid), expected, "{kind} {status}");
+        let expired = OfferCopy { expires_dt: Some(NOW), ..offer(kind, status) };
+        assert_eq!(listed_price(expired), expected.and(Err(Refusal::OfferExpired)), "{kind} {status}");
     }
 }
 
@@ -114,7 +119,7 @@ fn a_wish_must_say_what_the_offer_says() {
     ];
     for (wish, refusal) in table {
         let offer = offer(OfferType::DealOffered, OfferStatus::OfferPlaced);
-        assert_eq!(wish.on(offer).err(), refusal, "{wish:?}");
+        assert_eq!(wish.on(offer, NOW).err(), refusal, "{wish:?}");
     }
 }
 
@@ -179,6 +184,7 @@ fn every_refusal_has_its_status_and_code() {
         (Refusal::OfferMismatch(1), 409, "offer-mismatch"),
         (Refusal::OfferNotAccepted, 409, "offer-not-accepted"),
         (Refusal::OfferNotOpen(OfferStatus::OfferRefused), 409, "offer-not-open"),
+        (Refusal::OfferExpired, 409, "offer-not-open"),
         (Refusal::OfferAlreadyReserved, 409, "offer-already-reserved"),
         (Refusal::TermsDiffer("1 won".into()), 409, "terms-differ"),
         (Refusal::PostNotAvailable, 409, "post-not-available"),

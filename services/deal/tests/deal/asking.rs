@@ -32,6 +32,22 @@ async fn an_acceptance_that_is_not_known_yet_is_asked_for() {
     assert_eq!(market.gateway.asked("/offers"), 1);
 }
 
+/// Its own service cancels it some time later.
+#[tokio::test]
+async fn an_offer_whose_time_is_over_is_not_reserved() {
+    let market = Market::open().await;
+    let in_seconds = |seconds| (time::OffsetDateTime::now_utc() + time::Duration::seconds(seconds)).into();
+    let (over, copied) = (offer(1).until(in_seconds(-1)), offer(2).until(in_seconds(-1)));
+    market.hear(&[copied.placed()]).await;
+    for offer in [over, copied] {
+        market.owner_says(&offer, OfferStatus::OfferPlaced);
+        market.reserve(offer.reservation()).await.expect_problem(409, "offer-not-open");
+    }
+    assert_eq!((market.promised(1).await, market.gateway.asked("/offers")), (0, 2));
+    assert_eq!(market.service.published_types().await, Vec::<String>::new());
+    market.reserved(&offer(3).until(in_seconds(60))).await;
+}
+
 #[tokio::test]
 async fn what_was_learnt_is_not_unlearnt_from_late_events() {
     let market = Market::open().await;

@@ -5,7 +5,7 @@ use chassis::testing::{Reply, TestService};
 use serde_json::{Value, json};
 use shared_events::{
     Envelope, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, OfferStatus, OfferType, PayMethod,
-    PostUnavailable, Publish, Won,
+    PostUnavailable, Publish, WireDate, Won,
 };
 
 pub(crate) const PRICE: i64 = 600_000;
@@ -25,6 +25,7 @@ pub(crate) struct Offer {
     pub(crate) offered_price: Option<Won>,
     pub(crate) qty: i32,
     pub(crate) pay_method: PayMethod,
+    pub(crate) expires_dt: Option<WireDate>,
 }
 
 /// The offer of a buyer who pays the price, for one unit of post 1.
@@ -36,6 +37,7 @@ pub(crate) fn offer(offer_id: i64) -> Offer {
         offered_price: None,
         qty: 1,
         pay_method: PayMethod::None,
+        expires_dt: None,
     }
 }
 
@@ -79,6 +81,10 @@ impl Offer {
         Self { pay_method, ..self }
     }
 
+    pub(crate) fn until(self, expires_dt: WireDate) -> Self {
+        Self { expires_dt: Some(expires_dt), ..self }
+    }
+
     pub(crate) fn agreed_price(&self) -> Won {
         self.offered_price.unwrap_or(PRICE)
     }
@@ -105,7 +111,7 @@ impl Offer {
             qty: self.qty,
             agreed_price: self.agreed_price(),
             pay_method: self.pay_method,
-            expires_dt: None,
+            expires_dt: self.expires_dt,
         }
         .envelope(None)
     }
@@ -128,6 +134,7 @@ impl Offer {
             "offerId": self.offer_id, "postId": self.post_id, "userId": self.buyer, "sellerId": "seller",
             "offerType": self.offer_type(), "price": PRICE, "offeredPrice": self.offered_price,
             "agreedPrice": self.agreed_price(), "qty": self.qty, "payMethod": self.pay_method, "offerStatus": status,
+            "expiresDt": self.expires_dt,
         })
     }
 }

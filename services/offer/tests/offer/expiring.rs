@@ -9,9 +9,10 @@ use time::Duration;
 use tokio::task::JoinSet;
 
 impl Market {
-    /// Lets the time of all offers be over.
-    async fn time_passes(&self) {
-        sqlx::query("update offer set expires_dt = now()")
+    /// Lets the time of all offers have been over for some seconds.
+    async fn time_passes(&self, seconds: f64) {
+        sqlx::query("update offer set expires_dt = now() - make_interval(secs => $1)")
+            .bind(seconds)
             .execute(&self.service.prepared.app.db)
             .await
             .expect("the database answers");
@@ -52,7 +53,7 @@ async fn what_is_open_expires_and_what_is_reserved_or_answered_does_not() {
     market.service.deliver(&deal_reserved(called_off)).await;
     market.service.deliver(&deal_canceled(called_off)).await;
     market.service.published().await;
-    market.time_passes().await;
+    market.time_passes(61.0).await;
     market.sweep().await;
     market.sweep().await;
 
@@ -77,9 +78,25 @@ async fn an_offer_whose_time_is_over_is_not_accepted_even_before_a_sweep() {
     let market = Market::open().await;
     market.post(1).await;
     let offer = market.placed(1, "buyer").await;
-    market.time_passes().await;
+    market.time_passes(0.0).await;
     market.answer(&offer, "offerAccepted").await.expect_problem(409, "offer-not-open");
     market.answer(&offer, "offerRefused").await.expect(200);
+}
+
+/// Deal reserved it in the last moment, and we hear of that when its time is over.
+#[tokio::test]
+async fn an_offer_is_kept_until_a_deal_on_it_is_heard_of() {
+    let market = Market::open().await;
+    market.post(1).await;
+    let (reserved, not) = (market.placed(1, "reserved").await, market.placed(1, "not").await);
+    market.time_passes(55.0).await;
+    market.sweep().await;
+    assert_eq!(market.status(&reserved).await, "offerPlaced");
+    market.service.deliver(&deal_reserved(&reserved)).await;
+    market.time_passes(61.0).await;
+    market.sweep().await;
+    assert_eq!(market.status(&reserved).await, "offerAccepted");
+    assert_eq!(market.status(&not).await, "offerCanceled");
 }
 
 /// More than a batch, several replicas at once, buyers who withdraw meanwhile: each end is told once.
@@ -98,7 +115,7 @@ async fn replicas_sweep_side_by_side() {
     .await
     .unwrap();
     market.service.published().await;
-    market.time_passes().await;
+    market.time_passes(61.0).await;
     let mut working = JoinSet::new();
     for replica in 0..4 {
         let (market, first) = (market.clone(), first.clone());
