@@ -330,6 +330,7 @@ pub async fn answer(
     // The body's userId is the buyer, as data: it never says who acts.
     let actor = command.caller.actor.acting(None)?;
     let sees = |offer: &Offer| command.caller.actor.sees(offer.parties());
+    let mut called_off = false;
     if command.body.offer_status.is_some_and(|word| word.0 == OfferStatus::OfferCanceled)
         && let Some(offer) = store::read(&app.db, offer_id).await?.filter(sees)
         && offer.pay_method == PayMethod::BankTransfer
@@ -339,12 +340,17 @@ pub async fn answer(
         command.expects(offer.version)?;
         command.body.agrees_with(&offer)?;
         offer.clone().answer(OfferStatus::OfferCanceled, actor.as_deref(), OffsetDateTime::now_utc())?;
-        paying::call_transfer_off(&app, &command.caller, &offer).await?;
+        called_off = paying::call_transfer_off(&app, &command.caller, &offer).await?;
     }
     let mut tx = app.begin(&command).await?;
     let known = store::lock(&mut tx, offer_id).await?.filter(sees);
     let mut offer = known.ok_or_else(|| Problem::not_found("offer"))?;
-    command.expects(offer.version)?;
+    // Deal may have told of the transfer that this request called off, and the offer be over by that: the command has
+    // taken effect, on the version that was expected.
+    let own_echo = called_off && offer.offer_status == OfferStatus::OfferCanceled;
+    if !called_off {
+        command.expects(offer.version)?;
+    }
     command.body.agrees_with(&offer)?;
     if let Some(Word(status)) = command.body.offer_status {
         let now = OffsetDateTime::now_utc();
@@ -352,7 +358,7 @@ pub async fn answer(
         store::save(&mut tx, &offer).await?;
         tx.publish_all(&events);
         // Said once, however often the answer is repeated.
-        if let (Some(Prose(text)), false) = (&command.body.message, events.is_empty()) {
+        if let (Some(Prose(text)), false) = (&command.body.message, events.is_empty() && !own_echo) {
             let message = Message::with_answer(&offer, text.clone(), now);
             let message = store::messages::insert(&mut tx, &message).await?;
             tx.publish(&message.sent());

@@ -118,13 +118,13 @@ async fn hold(app: &App, caller: &Caller, offer: &Offer) -> Result<(), Problem> 
 
 /// Calls the bank transfer of an offer off, before its buyer withdraws it. Deal decides, in one transaction, whether this or
 /// the seller's confirmation came first. A transfer that deal has not begun yet is none that could be confirmed; begun and
-/// confirmed before the cancellation is heard of there, it is refunded then.
-pub(super) async fn call_transfer_off(app: &App, caller: &Caller, offer: &Offer) -> Result<(), Problem> {
+/// confirmed before the cancellation is heard of there, it is refunded then. True: it is this call that called it off.
+pub(super) async fn call_transfer_off(app: &App, caller: &Caller, offer: &Offer) -> Result<bool, Problem> {
     let buyer = percent_encoding::utf8_percent_encode(&offer.user_id, percent_encoding::NON_ALPHANUMERIC);
     let path = format!("/payments?offerId={}&userId={buyer}", offer.offer_id);
     let list: Option<List> = app.upstream.get(caller, &path).await?;
     let Some(payment) = list.and_then(|list| list.embedded.payments.into_iter().next()) else {
-        return Ok(());
+        return Ok(false);
     };
     match payment.state {
         PaymentState::Held => Err(Refusal::DepositConfirmed.into()),
@@ -135,9 +135,9 @@ pub(super) async fn call_transfer_off(app: &App, caller: &Caller, offer: &Offer)
                 // In the meantime it was confirmed, or its deposit is in the wallet by now.
                 Err(StatusCode::CONFLICT) => Err(Refusal::DepositConfirmed.into()),
                 Err(_) => Err(Refusal::PaymentRefused.into()),
-                Ok(_) => Ok(()),
+                Ok(_) => Ok(true),
             }
         }
-        _ => Ok(()),
+        _ => Ok(false),
     }
 }

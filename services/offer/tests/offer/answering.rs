@@ -5,7 +5,10 @@ use crate::{
     support::{Market, PRICE, negotiated, timeless},
 };
 use axum::http::Method;
+use chassis::testing::eventually;
 use serde_json::{Value, json};
+use shared_events::{PayMethod, PaymentFailed, PaymentState};
+use std::sync::Arc;
 
 #[tokio::test]
 async fn the_three_answers_as_the_seeds_write_them() {
@@ -110,6 +113,57 @@ async fn a_transfer_is_called_off_before_its_offer_is_withdrawn() {
     market.gateway.mood(Mood::Refuses(3));
     assert_eq!(market.answer(&offer, "offerCanceled").await.status.as_u16(), 503);
     assert_eq!(market.status(&offer).await, "offerPlaced", "nothing is decided without an answer");
+}
+
+/// Deal's word of the transfer that was called off may be heard before the withdrawal that called it off goes on.
+#[tokio::test]
+async fn a_withdrawal_does_not_stumble_over_its_own_echo() {
+    let market = Arc::new(Market::open().await);
+    market.post(1).await;
+    let mut body = negotiated(1, "buyer", 510_000);
+    body["payMethod"] = json!("bankTransfer");
+    let offer = market.place(body).await.expect(201);
+    let payment =
+        |state: &str| json!({"paymentId": 7, "sellerId": "seller", "amount": 510_000, "state": state});
+    market.gateway.tell("/payments", json!({"_embedded": {"payments": [payment("awaitingDeposit")]}}));
+    market.gateway.tell("/payments/7", payment("canceled"));
+    market.gateway.mood(Mood::Hangs("/payments/7"));
+    let withdrawing = tokio::spawn({
+        let market = market.clone();
+        async move {
+            let body = Some(json!({"offerStatus": "offerCanceled", "message": "미안해요"}));
+            market.service.client.send(Method::PATCH, "/offers/1", &[("if-match", "\"1\"")], body).await
+        }
+    });
+    eventually("the transfer is called off", async || market.gateway.asked("/payments/7") > 0).await;
+    market
+        .service
+        .deliver(&PaymentFailed {
+            payment_id: 7,
+            offer_id: 1,
+            post_id: 1,
+            user_id: "buyer".into(),
+            amount: 510_000,
+            pay_method: PayMethod::BankTransfer,
+            state: PaymentState::Canceled,
+            seller_id: "seller".into(),
+            deal_id: None,
+        })
+        .await;
+    assert_eq!(market.status(&offer).await, "offerCanceled");
+    market.gateway.mood(Mood::Answers);
+    let reply = withdrawing.await.unwrap();
+    assert_eq!(reply.header("etag"), "\"2\"");
+    let withdrawn = reply.expect(200);
+    assert_eq!(
+        (&withdrawn["offerStatus"], &withdrawn["paymentState"]),
+        (&json!("offerCanceled"), &json!("canceled"))
+    );
+    assert_eq!(market.service.published_types().await, ["OfferPlaced", "OfferCanceled", "MessageSent"]);
+    // Whoever has called nothing off is told that it has changed.
+    let body = Some(json!({"offerStatus": "offerCanceled"}));
+    let again = market.service.client.send(Method::PATCH, "/offers/1", &[("if-match", "\"1\"")], body).await;
+    again.expect_problem(412, "version-changed");
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use super::{because, priced, shortened};
 use crate::domain::{Kind, Notice, Tells};
-use shared_events::{MessageSent, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, OfferType};
+use shared_events::{
+    MessageSent, OfferAccepted, OfferCanceled, OfferPlaced, OfferRefused, OfferType, PayMethod,
+};
 
 /// The characters of a message that are told; the rest is read where the message is.
 const EXCERPT: usize = 100;
@@ -31,8 +33,8 @@ macro_rules! offer_answers {
         impl Tells for $event {
             fn notices(&self) -> Vec<Notice> {
                 let ($it, $price) = (self, priced(self.agreed_price, self.qty));
-                let told: Option<(&String, String)> = $told;
-                let notice = told.map(|(user_id, message)| Notice {
+                let told: Vec<(&String, String)> = $told;
+                let notices = told.into_iter().map(|(user_id, message)| Notice {
                     user_id: user_id.clone(),
                     kind: Kind::$event,
                     post_id: self.post_id,
@@ -40,7 +42,7 @@ macro_rules! offer_answers {
                     deal_id: None,
                     message,
                 });
-                notice.into_iter().collect()
+                notices.collect()
             }
         }
     )+};
@@ -48,18 +50,29 @@ macro_rules! offer_answers {
 
 offer_answers! {
     OfferAccepted => |it, price| match it.reason {
-        None => Some((&it.user_id, format!("{}님이 {price} 제안을 수락했습니다.", it.seller_id))),
+        None => vec![(&it.user_id, format!("{}님이 {price} 제안을 수락했습니다.", it.seller_id))],
         // A deal was reserved on it: DealReserved tells both.
-        Some(_) => None,
+        Some(_) => Vec::new(),
     },
-    OfferRefused => |it, price| Some((&it.user_id, format!("{}님이 {price} 제안을 거절했습니다.", it.seller_id))),
+    OfferRefused => |it, price| vec![(&it.user_id, format!("{}님이 {price} 제안을 거절했습니다.", it.seller_id))],
     OfferCanceled => |it, price| match it.reason.as_deref() {
-        None => Some((&it.seller_id, format!("{}님이 {price} 제안을 취소했습니다.", it.user_id))),
+        None => vec![(&it.seller_id, format!("{}님이 {price} 제안을 취소했습니다.", it.user_id))],
         // DealCanceled tells both.
-        Some("deal-canceled") => None,
+        Some("deal-canceled") => Vec::new(),
         // Nobody has seen it: its money could not be held, which the buyer was answered.
-        Some("not-placed") => None,
-        reason => Some((&it.user_id, format!("{price} 제안이 취소되었습니다.{}", because(reason)))),
+        Some("not-placed") => Vec::new(),
+        reason => {
+            let because = because(reason);
+            let buyer = (&it.user_id, format!("{price} 제안이 취소되었습니다.{because}"));
+            // The seller was told to look out for the deposit.
+            match (reason, it.pay_method) {
+                (Some("payment-over"), PayMethod::BankTransfer) => {
+                    let message = format!("{}님의 {price} 제안이 취소되었습니다.{because}", it.user_id);
+                    vec![buyer, (&it.seller_id, message)]
+                }
+                _ => vec![buyer],
+            }
+        }
     },
 }
 

@@ -72,6 +72,13 @@ fn every_event_of_an_offer_tells_whom_it_concerns() {
             &[("buyer03", "510,000원 제안이 취소되었습니다. (결제 취소)")],
         ),
         (
+            told::<OfferCanceled>(json!({"reason": "payment-over", "payMethod": "bankTransfer"})),
+            &[
+                ("buyer03", "510,000원 제안이 취소되었습니다. (결제 취소)"),
+                ("seller01", "buyer03님의 510,000원 제안이 취소되었습니다. (결제 취소)"),
+            ],
+        ),
+        (
             told::<OfferCanceled>(because("expired")),
             &[("buyer03", "510,000원 제안이 취소되었습니다. (기간 만료)")],
         ),
