@@ -156,9 +156,20 @@ pub(crate) async fn hold_offer(
         .await
 }
 
+/// One at a time learns something of an offer, from here to the end of the transaction: before there is a row to lock, its
+/// beginning (asked for by a reservation) and its end (heard of) would not see each other.
+async fn lock_news_of_offer(tx: &mut PgConnection, offer_id: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_advisory_xact_lock(hashtextextended('deal news of offer ' || $1, 0))")
+        .bind(offer_id)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
 /// Takes note of an offer. One that is known to be over does not open again: not by what was said of it before, and not
 /// where its end was heard of first (a dead letter that is replayed comes after what followed it).
 pub(crate) async fn learn_offer(tx: &mut PgConnection, offer: &OfferCopy) -> Result<(), sqlx::Error> {
+    lock_news_of_offer(tx, offer.offer_id).await?;
     sqlx::query(
         "insert into offer_copy
          (offer_id, post_id, user_id, seller_id, offer_type, agreed_price, qty, pay_method, offer_status,
@@ -190,6 +201,7 @@ pub(crate) async fn offer_became(
     offer_id: i64,
     status: OfferStatus,
 ) -> Result<(), sqlx::Error> {
+    lock_news_of_offer(tx, offer_id).await?;
     sqlx::query(
         "update offer_copy set offer_status = $2
          where offer_id = $1 and offer_status in ('offerPlaced', 'offerAccepted')",

@@ -152,3 +152,30 @@ async fn a_deal_is_ended_or_canceled_never_both() {
         market.promised(1).await;
     }
 }
+
+/// The owner is asked about an offer of which nothing was heard, and its end is heard of over that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_offer_that_ends_while_it_is_asked_for_leaves_no_deal() {
+    const ROUNDS: i64 = 60;
+    let market = Arc::new(Market::open().await);
+    market.post_says(1, &json!({"qty": ROUNDS}));
+    let mut rounds = JoinSet::new();
+    for offer_id in 1..=ROUNDS {
+        let market = market.clone();
+        rounds.spawn(async move {
+            let offer = offer(offer_id);
+            market.owner_says(&offer, OfferStatus::OfferAccepted);
+            let end = [offer.canceled()];
+            let (reply, ()) = tokio::join!(market.reserve(offer.reservation()), market.hear(&end));
+            match reply.status.as_u16() {
+                201 => {
+                    let deal = format!("/deals/{}", reply.body["dealId"]);
+                    assert_eq!(market.service.client.get(&deal).await.expect(200)["status"], "dealCanceled");
+                }
+                _ => drop(reply.expect_problem(409, "offer-not-open")),
+            }
+        });
+    }
+    rounds.join_all().await;
+    assert_eq!(market.promised(1).await, 0);
+}
