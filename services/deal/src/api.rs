@@ -7,7 +7,7 @@ pub mod wallets;
 
 use crate::{
     domain::{Availability, OfferCopy, Refusal, Terms},
-    store,
+    settling, store,
 };
 use axum::extract::State;
 use chassis::{
@@ -102,7 +102,7 @@ async fn reserve_on(
     deal.is_party(actor.as_deref())?;
     let deal = store::insert(&mut tx, &deal).await?;
     if terms.offer.pay_method != PayMethod::None {
-        payments::claim(&mut tx, &deal).await?;
+        settling::claim(&mut tx, &deal).await?;
     }
     store::promise(&mut tx, post, deal.qty).await?;
     tx.publish(&deal.reserved(terms.listed_price));
@@ -158,14 +158,14 @@ pub async fn change(
     let (said_dt, now) = (body.update_dt.map(Into::into), OffsetDateTime::now_utc());
     let events = match body.new_status(&deal) {
         Some(status) => {
-            let payments = payments::lock_of(&mut tx, &deal).await?;
+            let payments = settling::lock_of(&mut tx, &deal).await?;
             let own = payments.iter().find(|payment| payment.deal_id == Some(deal_id));
             let paid = own.map(|payment| payment.pay_method);
             deal.may_become(status, actor.as_deref(), paid)?;
             let events = deal.become_(status, actor.as_deref(), said_dt, now)?;
             // Before what becomes of the money: to those who hear of a refund first, its offer is over because of that.
             tx.publish_all(&events);
-            payments::settle_with(&mut tx, payments, &deal, now).await?;
+            settling::settle_with(&mut tx, payments, &deal, now).await?;
             events
         }
         None => {

@@ -6,6 +6,7 @@ pub mod api;
 pub mod domain;
 mod reactions;
 pub mod settings;
+mod settling;
 mod store;
 
 use api::{payments, reviews, wallets};
@@ -29,7 +30,7 @@ pub fn service() -> Service {
             OfferCanceled => reactions::offer_canceled,
             PostUnavailable => reactions::post_unavailable,
         },
-        sweep: Some(|app| Box::pin(payments::sweep(app))),
+        sweep: Some(|app| Box::pin(settling::sweep(app))),
         settings: OwnSettings::of::<Settings>(),
     }
 }

@@ -1,9 +1,9 @@
 //! Offers are copied; an offer withdrawn or a post that cannot be had cancels the deal.
 
 use crate::{
-    api::payments::{lock_of, settle_with},
     domain::{Deal, OfferCopy, payment::Asked},
     settings::Settings,
+    settling::{lock_of, settle_with},
     store::{self, payments},
 };
 use chassis::{

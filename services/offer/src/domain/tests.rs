@@ -1,6 +1,7 @@
 //! Every state × every command, as tables.
 
 use super::*;
+use chassis::problem::Problem;
 use shared_events::Publish;
 use time::macros::datetime;
 
