@@ -136,7 +136,8 @@ impl Provider {
         if !self.may_ask() {
             return;
         }
-        let was_there = { self.known().answered >= self.known().asked };
+        let known = self.known();
+        let was_there = known.answered >= known.asked;
         self.update(|known| known.asked = Some(Instant::now()));
         match self.fetch().await {
             Ok(keys) => self.update(|known| {
